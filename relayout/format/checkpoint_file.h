@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Any checkpoint file, whatever its format: the one door through which the rest of relayout reads
+// and lays out checkpoint files.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "relayout/base/status.h"
+#include "relayout/format/file_index.h"
+#include "relayout/io/file_system.h"
+
+namespace relayout {
+
+// The format a file name stands for: ".ckpt" or ".safetensors" (case sensitive); nothing else.
+std::optional<FileFormat> FormatOfName(std::string_view file_name);
+
+// Reads the index of a file whose name says its format. Only headers are read. Errors name the
+// file.
+Result<FileIndex> ReadFileIndex(const ReadableFile& file);
+
+// Where everything goes in a new file that holds `values` (whose extents are ignored) in this order
+// (safetensors: in the order that format wants; extents stay in the order of `values`).
+// Fails when the format cannot hold a value (a string or a complex number in safetensors, a
+// MapTensor in any), naming it.
+Result<FileImage> LayOutFile(FileFormat format, std::span<const StoredValue> values);
+
+}  // namespace relayout

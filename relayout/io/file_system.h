@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one seam between relayout and the operating system.
+//
+// Three implementations: posix_file_system.h (the real one), memory_file_system.h (for tests;
+// records every access) and fault_file_system.h (wraps another one and makes chosen calls fail).
+//
+// Contracts, for all implementations:
+// * Reads are positional and exact: they deliver every byte asked for or fail; there are no short
+//   reads for a caller to handle.
+// * Open files may be used by several threads at once; writers must not overlap.
+// * Failures of the system are kIoError, things that do not exist kNotFound, things that do exist
+// and
+//   should not kAlreadyExists; the message names the path and the system's reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "relayout/base/status.h"
+
+namespace relayout {
+
+class ReadableFile {
+ public:
+  virtual ~ReadableFile() = default;
+
+  virtual int64_t size_bytes() const = 0;
+  virtual const std::string& path() const = 0;
+  // Fills `buffer` with the bytes from `offset_bytes` on. A file that ends before that is kIoError
+  // ("... ends at byte N").
+  virtual Status ReadAt(int64_t offset_bytes, std::span<std::byte> buffer) const = 0;
+};
+
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;  // Closes without Sync; errors are lost: call Close.
+
+  virtual const std::string& path() const = 0;
+  virtual Status WriteAt(int64_t offset_bytes, std::span<const std::byte> bytes) = 0;
+  // Copies `size_bytes` bytes of `source` without passing them through our memory where the system
+  // can do that, else through a small buffer.
+  virtual Status CopyFrom(const ReadableFile& source, int64_t source_offset_bytes,
+                          int64_t offset_bytes, int64_t size_bytes) = 0;
+  // Makes what was written durable.
+  virtual Status Sync() = 0;
+  virtual Status Close() = 0;
+};
+
+enum class FileKind { kFile, kDirectory, kOther };
+
+struct DirectoryEntry {
+  std::string name;
+  FileKind kind = FileKind::kOther;  // Of what a symbolic link points at.
+};
+
+struct FileInfo {
+  FileKind kind = FileKind::kOther;
+  int64_t size_bytes = 0;
+  int64_t modified_ns = 0;  // Since 1970.
+  // The same pair means the same file, however it is spelled.
+  uint64_t device = 0;
+  uint64_t inode = 0;
+};
+
+// Held until destroyed.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  virtual Result<std::unique_ptr<ReadableFile>> OpenForRead(const std::string& path) = 0;
+  // Creates a file of exactly `size_bytes` bytes, with its disk space reserved where the system can
+  // (so that a full disk shows before any work is done). kAlreadyExists when the path exists.
+  virtual Result<std::unique_ptr<WritableFile>> CreateForWrite(const std::string& path,
+                                                               int64_t size_bytes) = 0;
+  // Opens an existing file for more WriteAt and Sync calls.
+  virtual Result<std::unique_ptr<WritableFile>> OpenForWrite(const std::string& path) = 0;
+
+  // Follows symbolic links. kNotFound when there is nothing.
+  virtual Result<FileInfo> Stat(const std::string& path) = 0;
+  // Entries without "." and "..", sorted by name.
+  virtual Result<std::vector<DirectoryEntry>> List(const std::string& path) = 0;
+  // Creates one directory; OK when it exists already.
+  virtual Status MakeDirectory(const std::string& path) = 0;
+  // Within one file system; replaces an existing file atomically.
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  virtual Status RemoveFile(const std::string& path) = 0;
+  // Fails when the directory is not empty.
+  virtual Status RemoveDirectory(const std::string& path) = 0;
+  // Makes creations, renames and removals inside a directory durable.
+  virtual Status SyncDirectory(const std::string& path) = 0;
+  // An exclusive lock on a file, created if missing; released also when the process dies. With
+  // `wait` false, kAlreadyExists when another process or thread holds it.
+  virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path, bool wait) = 0;
+  // Bytes a user may still write in the file system that holds `path`.
+  virtual Result<int64_t> FreeBytes(const std::string& path) = 0;
+};
+
+// --- Built on the above ------------------------------------------------------------------------
+
+bool Exists(FileSystem& fs, const std::string& path);
+// The whole of a small file; fails when it is larger than `limit_bytes`.
+Result<std::string> ReadWholeFile(FileSystem& fs, const std::string& path, int64_t limit_bytes);
+// Creates `path` (which must not exist) with `bytes`.
+Status WriteWholeFile(FileSystem& fs, const std::string& path, std::string_view bytes, bool sync);
+// Creates a directory and those above it.
+Status MakeDirectories(FileSystem& fs, const std::string& path);
+// Removes a file or a directory with all it holds; OK when there is nothing.
+Status RemoveTree(FileSystem& fs, const std::string& path);
+
+// "dir" + "name" -> "dir/name".
+std::string JoinPath(const std::string& directory, const std::string& name);
+// The last part of a path; the part before it ("." when there is none).
+std::string BaseName(const std::string& path);
+std::string ParentPath(const std::string& path);
+
+}  // namespace relayout

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "relayout/layout/layout.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "relayout/base/checked_math.h"
+#include "relayout/base/text.h"
+
+namespace relayout {
+namespace {
+
+constexpr int64_t kMaxDevices = int64_t{1} << 31;
+
+Result<int64_t> DeviceCount(const std::vector<int64_t>& mesh) {
+  int64_t count = 1;
+  for (const int64_t size : mesh) {
+    if (size < 1) return InvalidInput(Format("the device mesh has an axis of size {}", size));
+    const auto product = CheckedMul(count, size);
+    if (!product || *product > kMaxDevices) {
+      return InvalidInput("the device mesh has more than 2^31 devices");
+    }
+    count = *product;
+  }
+  return count;
+}
+
+// Which axes cut a dimension; fails on axes that do not exist or cut twice.
+Result<std::vector<bool>> UsedAxes(const LayoutSpec& spec) {
+  std::vector<bool> used(spec.mesh.size(), false);
+  for (const auto& axes : spec.dim_axes) {
+    for (const int axis : axes) {
+      if (axis < 0 || static_cast<size_t>(axis) >= used.size()) {
+        return InvalidInput(Format("the tensor map names an axis that the mesh of {} axes lacks",
+                                   spec.mesh.size()));
+      }
+      const auto i = static_cast<size_t>(axis);
+      if (used[i]) return InvalidInput(Format("mesh axis {} cuts the tensor twice", axis));
+      used[i] = true;
+    }
+  }
+  return used;
+}
+
+Status CheckUnevenRows(const LayoutSpec& spec, int64_t row_pieces) {
+  if (spec.uneven_rows.empty()) return OkStatus();
+  if (spec.dim_axes.empty() || std::ssize(spec.uneven_rows) != row_pieces) {
+    return InvalidInput(Format("param_split_shape lists {} pieces, but dim 0 is cut into {}",
+                               spec.uneven_rows.size(), row_pieces));
+  }
+  if (spec.optimizer_group != 1) {
+    return Unsupported("param_split_shape together with an optimizer split is not defined");
+  }
+  int64_t rows = 0;
+  for (const int64_t piece : spec.uneven_rows) {
+    const auto sum = CheckedAdd(rows, piece);
+    if (piece < 0 || !sum) return InvalidInput("param_split_shape holds an impossible length");
+    rows = *sum;
+  }
+  return OkStatus();
+}
+
+Dims CoordinatesOf(const std::vector<int64_t>& mesh, int64_t local_rank) {
+  Dims coordinates = Dims::Filled(mesh.size(), 0);
+  for (size_t axis = mesh.size(); axis-- > 0;) {
+    coordinates[axis] = local_rank % mesh[axis];
+    local_rank /= mesh[axis];
+  }
+  return coordinates;
+}
+
+// Coordinates on `axes` as one mixed-radix number, first axis outermost.
+int64_t Mix(const std::vector<int64_t>& mesh, const std::vector<int>& axes,
+            const Dims& coordinates) {
+  int64_t number = 0;
+  for (const int axis : axes) {
+    const auto i = static_cast<size_t>(axis);
+    number = number * mesh[i] + coordinates[i];
+  }
+  return number;
+}
+
+void Unmix(const std::vector<int64_t>& mesh, const std::vector<int>& axes, int64_t number,
+           Dims& coordinates) {
+  for (size_t i = axes.size(); i-- > 0;) {
+    const auto axis = static_cast<size_t>(axes[i]);
+    coordinates[axis] = number % mesh[axis];
+    number /= mesh[axis];
+  }
+}
+
+}  // namespace
+
+Result<Layout> Layout::Create(LayoutSpec spec) {
+  if (spec.mesh.size() > kMaxDims || spec.dim_axes.size() > kMaxDims) {
+    return Unsupported(Format("{} mesh axes and {} tensor dims; at most {} of each are supported",
+                              spec.mesh.size(), spec.dim_axes.size(), kMaxDims));
+  }
+  Layout layout;
+  RELAYOUT_ASSIGN_OR_RETURN(layout.device_count_, DeviceCount(spec.mesh));
+  RELAYOUT_ASSIGN_OR_RETURN(const std::vector<bool> used, UsedAxes(spec));
+  int64_t replicas = 1;
+  for (size_t axis = 0; axis < spec.mesh.size(); ++axis) {
+    if (used[axis]) continue;
+    layout.unused_axes_.push_back(static_cast<int>(axis));
+    replicas *= spec.mesh[axis];
+  }
+  for (const auto& axes : spec.dim_axes) {
+    int64_t count = 1;
+    for (const int axis : axes) count *= spec.mesh[static_cast<size_t>(axis)];
+    layout.mesh_counts_.push_back(count);
+  }
+  RELAYOUT_RETURN_IF_ERROR(
+      CheckUnevenRows(spec, layout.mesh_counts_.empty() ? 0 : layout.mesh_counts_[0]));
+
+  int64_t group = spec.optimizer_group;
+  if (group == LayoutSpec::kAllReplicas) group = replicas;
+  if (group < 1 || replicas % group != 0) {
+    return InvalidInput(Format("an optimizer split in groups of {} does not fit {}", group,
+                               Count(replicas, "replica")));
+  }
+  if (group > 1 && spec.dim_axes.empty()) {
+    return InvalidInput("a 0-d tensor cannot have an optimizer split");
+  }
+  layout.optimizer_count_ = group;
+  layout.replica_count_ = replicas / group;
+  layout.grid_ = layout.mesh_counts_;
+  if (group > 1) layout.grid_[0] *= group;
+  layout.shard_count_ = layout.device_count_ / layout.replica_count_;
+  layout.spec_ = std::move(spec);
+  return layout;
+}
+
+Layout Layout::Replicated(int64_t device_count, size_t dim_count) {
+  LayoutSpec spec;
+  spec.mesh = {device_count};
+  spec.dim_axes.resize(dim_count);
+  return Create(std::move(spec)).value();
+}
+
+int64_t Layout::RawReplicaOf(const Dims& coordinates) const {
+  return Mix(spec_.mesh, unused_axes_, coordinates);
+}
+
+Dims Layout::CellOf(int64_t local_rank) const {
+  RELAYOUT_CHECK(local_rank >= 0 && local_rank < device_count_);
+  const Dims coordinates = CoordinatesOf(spec_.mesh, local_rank);
+  Dims cell;
+  for (const auto& axes : spec_.dim_axes) cell.push_back(Mix(spec_.mesh, axes, coordinates));
+  if (optimizer_count_ > 1) {
+    cell[0] = cell[0] * optimizer_count_ + RawReplicaOf(coordinates) % optimizer_count_;
+  }
+  return cell;
+}
+
+int64_t Layout::ReplicaOf(int64_t local_rank) const {
+  return RawReplicaOf(CoordinatesOf(spec_.mesh, local_rank)) / optimizer_count_;
+}
+
+int64_t Layout::RankOf(const Dims& cell, int64_t replica) const {
+  RELAYOUT_CHECK(cell.size() == grid_.size() && replica >= 0 && replica < replica_count_);
+  Dims coordinates = Dims::Filled(spec_.mesh.size(), 0);
+  int64_t raw_replica = replica * optimizer_count_;
+  for (size_t d = 0; d < cell.size(); ++d) {
+    RELAYOUT_CHECK(cell[d] >= 0 && cell[d] < grid_[d]);
+    int64_t piece = cell[d];
+    if (d == 0) {
+      raw_replica += piece % optimizer_count_;
+      piece /= optimizer_count_;
+    }
+    Unmix(spec_.mesh, spec_.dim_axes[d], piece, coordinates);
+  }
+  Unmix(spec_.mesh, unused_axes_, raw_replica, coordinates);
+  int64_t rank = 0;
+  for (size_t axis = 0; axis < spec_.mesh.size(); ++axis) {
+    rank = rank * spec_.mesh[axis] + coordinates[axis];
+  }
+  return rank;
+}
+
+int64_t Layout::ShardIndexOf(const Dims& cell) const {
+  int64_t index = 0;
+  for (size_t d = 0; d < cell.size(); ++d) index = index * grid_[d] + cell[d];
+  return index;
+}
+
+Dims Layout::CellOfShard(int64_t shard_index) const {
+  Dims cell = Dims::Filled(grid_.size(), 0);
+  for (size_t d = grid_.size(); d-- > 0;) {
+    cell[d] = shard_index % grid_[d];
+    shard_index /= grid_[d];
+  }
+  return cell;
+}
+
+Result<Partition> Partition::Create(Layout layout, const Dims& shape) {
+  if (shape.size() != layout.dim_count()) {
+    return InvalidInput(Format("the tensor {} has {}, but its layout is for {}", ToText(shape),
+                               Count(static_cast<int64_t>(shape.size()), "dim"),
+                               static_cast<int64_t>(layout.dim_count())));
+  }
+  if (!ElementCount(shape)) return InvalidInput(Format("impossible shape {}", ToText(shape)));
+  Partition partition(std::move(layout), shape);
+  const LayoutSpec& spec = partition.layout_.spec();
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (d == 0 && !spec.uneven_rows.empty()) {
+      const int64_t rows =
+          std::accumulate(spec.uneven_rows.begin(), spec.uneven_rows.end(), int64_t{0});
+      if (rows != shape[0]) {
+        return InvalidInput(
+            Format("dim 0 = {}, but param_split_shape adds up to {}", shape[0], rows));
+      }
+      partition.row_begins_.push_back(0);
+      for (const int64_t piece : spec.uneven_rows) {
+        partition.row_begins_.push_back(partition.row_begins_.back() + piece);
+      }
+    } else if (shape[d] % partition.layout_.grid()[d] != 0) {
+      return InvalidInput(
+          Format("dim {} = {} is not divisible by {}", d, shape[d], partition.layout_.grid()[d]));
+    }
+  }
+  return partition;
+}
+
+int64_t Partition::PieceBegin(size_t d, int64_t index) const {
+  if (d == 0 && !row_begins_.empty()) return row_begins_[static_cast<size_t>(index)];
+  return shape_[d] / layout_.grid()[d] * index;
+}
+
+int64_t Partition::PieceAt(size_t d, int64_t x) const {
+  RELAYOUT_CHECK(x >= 0 && x < shape_[d]);
+  if (d == 0 && !row_begins_.empty()) {
+    const auto after = std::upper_bound(row_begins_.begin(), row_begins_.end(), x);
+    return after - row_begins_.begin() - 1;
+  }
+  return x / (shape_[d] / layout_.grid()[d]);
+}
+
+Box Partition::BoxOf(const Dims& cell) const {
+  Box box;
+  for (size_t d = 0; d < cell.size(); ++d) {
+    box.begin.push_back(PieceBegin(d, cell[d]));
+    box.end.push_back(PieceBegin(d, cell[d] + 1));
+  }
+  return box;
+}
+
+Result<Dims> WholeShape(const Layout& layout, int64_t local_rank, const Dims& shard_shape) {
+  if (shard_shape.size() != layout.dim_count()) {
+    return InvalidInput(Format("the stored slice {} has {}, but its layout is for {}",
+                               ToText(shard_shape),
+                               Count(static_cast<int64_t>(shard_shape.size()), "dim"),
+                               static_cast<int64_t>(layout.dim_count())));
+  }
+  const std::vector<int64_t>& uneven = layout.spec().uneven_rows;
+  Dims whole;
+  for (size_t d = 0; d < shard_shape.size(); ++d) {
+    auto length = CheckedMul(shard_shape[d], layout.grid()[d]);
+    if (d == 0 && !uneven.empty()) {
+      const auto piece = static_cast<size_t>(layout.CellOf(local_rank)[0]);
+      if (shard_shape[0] != uneven[piece]) {
+        return InvalidInput(Format("the stored slice {} has {} rows, but param_split_shape says {}",
+                                   ToText(shard_shape), shard_shape[0], uneven[piece]));
+      }
+      length = std::accumulate(uneven.begin(), uneven.end(), int64_t{0});
+    }
+    if (!length) {
+      return InvalidInput(
+          Format("the stored slice {} times its pieces overflows", ToText(shard_shape)));
+    }
+    whole.push_back(*length);
+  }
+  if (!ElementCount(whole)) {
+    return InvalidInput(Format("impossible whole shape {}", ToText(whole)));
+  }
+  return whole;
+}
+
+}  // namespace relayout
