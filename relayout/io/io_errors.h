@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the operating system's failures become Status: the only place that maps errno, shared by all
+// file systems so that they fail alike.
+//
+//   ErrnoStatus(EACCES, "cannot open out/x.ckpt")
+//       // kIoError "cannot open out/x.ckpt: Permission denied"
+//   EndOfFile("in/x.ckpt", 90, 20, 100)
+//       // kIoError "cannot read 20 bytes at byte 90 of in/x.ckpt: it ends at byte 100"
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "relayout/base/status.h"
+
+namespace relayout {
+
+// "`what`: the system's reason", with the code
+//   ENOENT, ENOTDIR      kNotFound
+//   EEXIST, ENOTEMPTY    kAlreadyExists
+//   EISDIR               kInvalidInput: a directory was named where a file belongs
+//   ENOMEM               kOutOfMemory
+//   anything else        kIoError
+// @pre error_number != 0
+Status ErrnoStatus(int error_number, const std::string& what);
+
+// The disk is full, found before any work was done.
+//   kIoError "cannot create out/x.ckpt: no space left: 6 GiB needed, 1.5 GiB free"
+Status NoSpaceLeft(const std::string& path, int64_t needed_bytes, int64_t free_bytes);
+
+// A read that the file cannot satisfy because it is only `file_size_bytes` long.
+Status EndOfFile(const std::string& path, int64_t offset_bytes, int64_t size_bytes,
+                 int64_t file_size_bytes);
+
+}  // namespace relayout
