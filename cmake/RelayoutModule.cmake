@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # relayout_module(base DEPS ... LINK ...)
 #
 # One folder of relayout/ (with its sub-folders) = one static library relayout_<folder>, with the
