@@ -133,9 +133,12 @@ class Checker:
     def run(self):
         files = list(self.sources())
         known = set(files)
-        modules = {file.split("/")[1] for file in files if file.startswith("relayout/")}
-        for folder in sorted(modules - set(self.layers)):
-            self.report("relayout/CMakeLists.txt", 1, f"no relayout_module line for '{folder}'")
+        unknown = set()
+        for file in files:
+            top, folder = file.split("/")[:2]
+            if top == "relayout" and folder not in set(self.layers) | unknown:
+                unknown.add(folder)
+                self.report(file, 1, f"no relayout_module line for '{folder}'")
         for folder, (deps, test_deps) in self.layers.items():
             for dep in deps + test_deps:
                 if dep not in self.layers:
@@ -188,10 +191,10 @@ class Checker:
             self.report(file, line, f'"{header}" is not a header')
         elif file.endswith(".h"):
             self.headers[file].append(header)
-        if file.startswith("relayout/"):
+        if file.startswith("relayout/") and folder in self.layers:
             parts = header.split("/")
             used = parts[1] if parts[0] == "relayout" else parts[0]
-            deps, test_deps = self.layers.get(folder, ([], []))
+            deps, test_deps = self.layers[folder]
             allowed = closure(self.layers, [folder] + deps + (test_deps if is_test else []))
             if is_test:
                 allowed.add("tests")
