@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+#include "relayout/base/checked_math.h"
+#include "relayout/base/text.h"
+#include "relayout/format/mindspore/checkpoint.h"
+#include "relayout/format/mindspore/checkpoint_types.h"
+#include "relayout/format/mindspore/wire.h"
+#include "relayout/format/value_name.h"
+
+namespace relayout {
+namespace {
+
+// Several headers of small tensors fit, a tensor's bytes do not.
+constexpr int64_t kWindowBytes = 4096;
+constexpr int64_t kMaxTypeBytes = 64;
+constexpr std::string_view kCrcMagic = "crc_num";
+constexpr int64_t kCrcTrailerBytes = 17;
+
+// One record as it stands in the file, before it is joined with its neighbours.
+struct Record {
+  int64_t offset_bytes = 0;
+  std::string tag;
+  bool is_map = false;
+  std::string type;
+  std::vector<int64_t> dims;
+  Extent content;
+};
+
+Extent ToExtent(const WireRange& range) { return {range.begin_bytes, range.size_bytes()}; }
+
+// The first bytes of a file, as far as it has them.
+using Start = std::array<uint8_t, 9>;
+
+Result<Start> ReadStart(WireWindow& window, const ReadableFile& file) {
+  Start start{};
+  for (size_t i = 0; i < start.size() && static_cast<int64_t>(i) < file.size_bytes(); ++i) {
+    RELAYOUT_ASSIGN_OR_RETURN(start[i], window.ByteAt(static_cast<int64_t>(i)));
+  }
+  return start;
+}
+
+// MindSpore encrypts whole files; each begins with 0x7F3A5ED8 (or 9, A), little endian.
+Status CheckNotEncrypted(const Start& start) {
+  if (start[1] != 0x5E || start[2] != 0x3A || start[3] != 0x7F) return OkStatus();
+  const char* cipher = start[0] == 0xD8   ? "AES-GCM"
+                       : start[0] == 0xD9 ? "AES-CBC"
+                       : start[0] == 0xDA ? "SM4-CBC"
+                                          : nullptr;
+  if (cipher == nullptr) return OkStatus();
+  return Unsupported(
+      Format("the file is encrypted ({}); decrypt it in MindSpore first: "
+             "load_checkpoint(dec_key=...) then "
+             "save_checkpoint",
+             cipher));
+}
+
+// What a file that is no checkpoint may be, for the end of an error; empty when it could be one.
+std::string_view Hint(const Start& start) {
+  const bool safetensors = start[8] == '{' && start[4] + start[5] + start[6] + start[7] == 0;
+  if (safetensors) {
+    return "; this looks like a safetensors file: rename it to end in .safetensors";
+  }
+  if (start[0] == '{') {
+    return "; this looks like JSON text: if it is a strategy, rename it to end in .json";
+  }
+  if (start[0] == 0x08) return "; this looks like a strategy file";
+  if (start[0] != 0x0A) return "; a MindSpore checkpoint begins with the byte 0a";
+  return "";
+}
+
+// Where the records end: before the CRC trailer, if there is one.
+Result<int64_t> ReadCrcTrailer(const ReadableFile& file, FileIndex& index) {
+  const int64_t size = file.size_bytes();
+  if (size < kCrcTrailerBytes) return size;
+  std::array<std::byte, kCrcTrailerBytes> trailer{};
+  RELAYOUT_RETURN_IF_ERROR(file.ReadAt(size - kCrcTrailerBytes, trailer));
+  const std::string_view text(reinterpret_cast<const char*>(trailer.data()), trailer.size());
+  if (!text.starts_with(kCrcMagic)) return size;
+  uint64_t crc = 0;
+  for (const char c : text.substr(kCrcMagic.size())) {
+    if (crc > UINT32_MAX) break;  // Shifting on could only lose bits.
+    crc = crc << 8 | static_cast<uint8_t>(c);
+  }
+  if (crc > UINT32_MAX) {
+    return InvalidInput(
+        Format("the crc_num trailer at byte {} holds more than 32 bits", size - kCrcTrailerBytes));
+  }
+  index.crc32 = static_cast<uint32_t>(crc);
+  index.crc_covers_bytes = size - kCrcTrailerBytes;
+  return index.crc_covers_bytes;
+}
+
+Status Repeated(const WireField& field, std::string_view name) {
+  return InvalidInput(Format("a second {} at byte {}", name, field.offset_bytes));
+}
+
+Status ParseTensor(WireWindow& window, WireRange range, Record& record) {
+  WireCursor tensor(window, range, "the tensor");
+  bool has_content = false;
+  for (WireField field;;) {
+    RELAYOUT_ASSIGN_OR_RETURN(const bool more, tensor.Next(field));
+    if (!more) break;
+    switch (field.number) {
+      case mindspore::kTensorDims:
+        RELAYOUT_RETURN_IF_ERROR(
+            AppendIntegers(window, field, "dims field", kMaxDims, record.dims));
+        break;
+      case mindspore::kTensorType: {
+        if (!record.type.empty()) return Repeated(field, "tensor_type");
+        RELAYOUT_ASSIGN_OR_RETURN(record.type,
+                                  ReadText(window, field, "tensor_type", kMaxTypeBytes));
+        break;
+      }
+      case mindspore::kTensorContent:
+        if (has_content) return Repeated(field, "tensor_content");
+        RELAYOUT_RETURN_IF_ERROR(ExpectType(field, WireType::kLength, "tensor_content"));
+        has_content = true;
+        record.content = ToExtent(field.payload);
+        break;
+      default:
+        break;
+    }
+  }
+  if (!record.type.empty()) return OkStatus();
+  return InvalidInput(Format("the tensor at byte {} has no tensor_type", range.begin_bytes));
+}
+
+// The body of a record: its tag was found first, so that errors can name it.
+Status ParseBody(WireWindow& window, const WireField& body, Record& record) {
+  if (body.number == mindspore::kValueTensor) {
+    RELAYOUT_RETURN_IF_ERROR(ExpectType(body, WireType::kLength, "tensor"));
+    return ParseTensor(window, body.payload, record);
+  }
+  RELAYOUT_RETURN_IF_ERROR(ExpectType(body, WireType::kLength, "map tensor"));
+  record.is_map = true;
+  record.content = ToExtent(body.payload);
+  return OkStatus();
+}
+
+Result<Record> ParseRecord(WireWindow& window, const WireField& outer) {
+  Record record;
+  record.offset_bytes = outer.offset_bytes;
+  std::optional<WireField> body;
+  bool has_tag = false;
+  WireCursor value(window, outer.payload, "the record");
+  for (WireField field;;) {
+    RELAYOUT_ASSIGN_OR_RETURN(const bool more, value.Next(field));
+    if (!more) break;
+    if (field.number == mindspore::kValueTag) {
+      if (has_tag) return Repeated(field, "tag");
+      has_tag = true;
+      RELAYOUT_ASSIGN_OR_RETURN(record.tag, ReadText(window, field, "tag", kMaxNameBytes));
+    } else if (field.number == mindspore::kValueTensor ||
+               field.number == mindspore::kValueMapTensor) {
+      if (body) return Repeated(field, "tensor");
+      body = field;
+    }
+  }
+  if (!has_tag) {
+    return InvalidInput(Format("the record at byte {} has no tag", outer.offset_bytes));
+  }
+  RELAYOUT_RETURN_IF_ERROR(
+      CheckName(record.tag).WithContext(Format("the record at byte {}", outer.offset_bytes)));
+  const Status status =
+      body ? ParseBody(window, *body, record)
+           : InvalidInput(Format("the record at byte {} has no tensor", outer.offset_bytes));
+  RELAYOUT_RETURN_IF_ERROR(status.WithContext(Printable(record.tag)));
+  return record;
+}
+
+std::string DimsText(const std::vector<int64_t>& dims) {
+  Dims copy;
+  for (const int64_t dim : dims) copy.push_back(dim);
+  return ToText(copy);
+}
+
+// Collects the records of one tag into one value.
+class Joiner {
+ public:
+  explicit Joiner(FileIndex& index) : index_(index) {}
+
+  Status Add(Record record) {
+    if (open_ && record.tag == first_.tag) {
+      RELAYOUT_RETURN_IF_ERROR(CheckSame(record).WithContext(Printable(first_.tag)));
+      Append(record.content);
+      return OkStatus();
+    }
+    RELAYOUT_RETURN_IF_ERROR(Finish());
+    return Open(std::move(record));
+  }
+
+  // Checks and stores the value in hand.
+  Status Finish() {
+    if (!open_) return OkStatus();
+    open_ = false;
+    RELAYOUT_RETURN_IF_ERROR(Complete().WithContext(Printable(first_.tag)));
+    value_.name = std::move(first_.tag);
+    index_.values.push_back(std::move(value_));
+    return OkStatus();
+  }
+
+ private:
+  Status Open(Record record) {
+    if (!names_.insert(record.tag).second) {
+      return InvalidInput(Format("{}: a second value of this name at byte {}",
+                                 Printable(record.tag), record.offset_bytes));
+    }
+    if (names_.size() > kMaxNames) {
+      return InvalidInput(Format("more than {} values", kMaxNames));
+    }
+    first_ = std::move(record);
+    value_ = {};
+    stored_bytes_ = 0;
+    open_ = true;
+    Append(first_.content);
+    return OkStatus();
+  }
+
+  void Append(Extent content) {
+    if (content.size_bytes == 0) return;
+    stored_bytes_ += content.size_bytes;  // Extents are disjoint parts of the file: no overflow.
+    value_.extents.push_back(content);
+  }
+
+  Status CheckSame(const Record& record) const {
+    if (record.is_map == first_.is_map && record.type == first_.type &&
+        record.dims == first_.dims) {
+      return OkStatus();
+    }
+    if (record.is_map != first_.is_map) {
+      return InvalidInput(Format("a tensor and a map tensor at bytes {} and {}",
+                                 first_.offset_bytes, record.offset_bytes));
+    }
+    return InvalidInput(Format("its slices disagree: {}{} at byte {}, {}{} at byte {}",
+                               Printable(first_.type), DimsText(first_.dims), first_.offset_bytes,
+                               Printable(record.type), DimsText(record.dims), record.offset_bytes));
+  }
+
+  // Kind, dtype and shape of value_, from first_ and what was stored.
+  Status Complete() {
+    if (first_.is_map) {
+      value_.kind = ValueKind::kMapTensor;
+      return SetBytes();
+    }
+    for (const int64_t dim : first_.dims) {
+      if (dim < 0) return InvalidInput(Format("the dim {} is negative", dim));
+    }
+    if (first_.type == mindspore::kStringType) {
+      value_.kind = ValueKind::kString;
+      if (stored_bytes_ % mindspore::kCharacterBytes != 0) {
+        return InvalidInput(Format("the text at byte {} has {} bytes, not a multiple of 4",
+                                   first_.offset_bytes, stored_bytes_));
+      }
+      return SetBytes();
+    }
+    return CompleteTensor();
+  }
+
+  Status SetBytes() {
+    value_.dtype = DType::kUInt8;
+    value_.shape = {stored_bytes_};
+    return OkStatus();
+  }
+
+  Status CompleteTensor() {
+    const auto dtype = mindspore::DTypeOfTypeName(first_.type);
+    if (!dtype) {
+      return Unsupported(Format("its tensor_type {} is not known", Printable(first_.type)));
+    }
+    value_.dtype = *dtype;
+    for (const int64_t dim : first_.dims) value_.shape.push_back(dim);
+    const int64_t element = ElementSize(*dtype);
+    if (value_.shape == Dims{0} && stored_bytes_ == element) value_.shape = {};
+    const auto count = ElementCount(value_.shape);
+    const auto want = count ? CheckedMul(*count, element) : std::nullopt;
+    if (!want) {
+      return InvalidInput(
+          Format("{}{} has more than 2^63 bytes", first_.type, ToText(value_.shape)));
+    }
+    if (*want == stored_bytes_) return OkStatus();
+    return InvalidInput(Format("{}{} needs {} bytes, its content has {} (record at byte {})",
+                               first_.type, ToText(value_.shape), *want, stored_bytes_,
+                               first_.offset_bytes));
+  }
+
+  FileIndex& index_;
+  std::unordered_set<std::string> names_;
+  bool open_ = false;
+  Record first_;
+  StoredValue value_;
+  int64_t stored_bytes_ = 0;
+};
+
+Result<FileIndex> ReadRecords(WireWindow& window, const ReadableFile& file) {
+  FileIndex index;
+  index.format = FileFormat::kMindSporeCheckpoint;
+  RELAYOUT_ASSIGN_OR_RETURN(const int64_t end, ReadCrcTrailer(file, index));
+  Joiner joiner(index);
+  WireCursor records(window, {0, end}, "the file");
+  for (WireField field;;) {
+    RELAYOUT_ASSIGN_OR_RETURN(const bool more, records.Next(field));
+    if (!more) break;
+    if (field.number != mindspore::kCheckpointValue) continue;
+    RELAYOUT_RETURN_IF_ERROR(ExpectType(field, WireType::kLength, "record"));
+    RELAYOUT_ASSIGN_OR_RETURN(Record record, ParseRecord(window, field));
+    RELAYOUT_RETURN_IF_ERROR(joiner.Add(std::move(record)));
+  }
+  RELAYOUT_RETURN_IF_ERROR(joiner.Finish());
+  if (index.values.empty()) return InvalidInput("no parameter in the file");
+  return index;
+}
+
+Result<FileIndex> ReadIndex(const ReadableFile& file) {
+  if (file.size_bytes() == 0) return InvalidInput("the file is empty");
+  WireWindow window(file, kWindowBytes);
+  RELAYOUT_ASSIGN_OR_RETURN(const Start start, ReadStart(window, file));
+  RELAYOUT_RETURN_IF_ERROR(CheckNotEncrypted(start));
+  Result<FileIndex> index = ReadRecords(window, file);
+  const Status status = index.status();
+  if (status.code() != StatusCode::kInvalidInput) return index;
+  return InvalidInput(status.message() + std::string(Hint(start)));
+}
+
+}  // namespace
+
+Result<FileIndex> ReadMindSporeCheckpointIndex(const ReadableFile& file) {
+  Result<FileIndex> index = ReadIndex(file);
+  if (!index.ok()) return index.status().WithContext(file.path());
+  return index;
+}
+
+}  // namespace relayout
