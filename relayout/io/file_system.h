@@ -5,13 +5,21 @@
 // Three implementations: posix_file_system.h (the real one), memory_file_system.h (for tests;
 // records every access) and fault_file_system.h (wraps another one and makes chosen calls fail).
 //
+//   RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.CreateForWrite("out/x.tmp", 1 << 20));
+//   RELAYOUT_RETURN_IF_ERROR(file->WriteAt(0, bytes));              // Some of the file, in
+//   RELAYOUT_RETURN_IF_ERROR(file->CopyFrom(source, 64, 512, 512));  // any order.
+//   RELAYOUT_RETURN_IF_ERROR(file->Sync());
+//   RELAYOUT_RETURN_IF_ERROR(file->Close());
+//   RELAYOUT_RETURN_IF_ERROR(fs.Rename("out/x.tmp", "out/x"));
+//   RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory("out"));              // Now it survives a power cut.
+//
 // Contracts, for all implementations:
 // * Reads are positional and exact: they deliver every byte asked for or fail; there are no short
 //   reads for a caller to handle.
 // * Open files may be used by several threads at once; writers must not overlap.
 // * Failures of the system are kIoError, things that do not exist kNotFound, things that do exist
-// and
-//   should not kAlreadyExists; the message names the path and the system's reason.
+//   and should not kAlreadyExists, a directory where a file belongs kInvalidInput; the message
+//   names the path and the system's reason (io_errors.h).
 #pragma once
 
 #include <cstddef>
@@ -29,10 +37,11 @@ class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
 
+  // As it was when the file was opened.
   virtual int64_t size_bytes() const = 0;
   virtual const std::string& path() const = 0;
   // Fills `buffer` with the bytes from `offset_bytes` on. A file that ends before that is kIoError
-  // ("... ends at byte N").
+  // ("... ends at byte N"). No bytes can be read at any offset.
   virtual Status ReadAt(int64_t offset_bytes, std::span<std::byte> buffer) const = 0;
 };
 
@@ -41,13 +50,15 @@ class WritableFile {
   virtual ~WritableFile() = default;  // Closes without Sync; errors are lost: call Close.
 
   virtual const std::string& path() const = 0;
+  // Writes all of `bytes`; a range beyond the end makes the file longer.
   virtual Status WriteAt(int64_t offset_bytes, std::span<const std::byte> bytes) = 0;
   // Copies `size_bytes` bytes of `source` without passing them through our memory where the system
-  // can do that, else through a small buffer.
+  // can do that, else through a small buffer. The ranges must not overlap in one file.
   virtual Status CopyFrom(const ReadableFile& source, int64_t source_offset_bytes,
                           int64_t offset_bytes, int64_t size_bytes) = 0;
   // Makes what was written durable.
   virtual Status Sync() = 0;
+  // Every call after this one fails, except for Close itself.
   virtual Status Close() = 0;
 };
 
@@ -79,20 +90,23 @@ class FileSystem {
 
   virtual Result<std::unique_ptr<ReadableFile>> OpenForRead(const std::string& path) = 0;
   // Creates a file of exactly `size_bytes` bytes, with its disk space reserved where the system can
-  // (so that a full disk shows before any work is done). kAlreadyExists when the path exists.
+  // (so that a full disk shows before any work is done); what is not written reads as zeros. On
+  // failure nothing is left behind. kAlreadyExists when the path exists.
   virtual Result<std::unique_ptr<WritableFile>> CreateForWrite(const std::string& path,
                                                                int64_t size_bytes) = 0;
-  // Opens an existing file for more WriteAt and Sync calls.
+  // Opens an existing file for more WriteAt and Sync calls; keeps its content.
   virtual Result<std::unique_ptr<WritableFile>> OpenForWrite(const std::string& path) = 0;
 
   // Follows symbolic links. kNotFound when there is nothing.
   virtual Result<FileInfo> Stat(const std::string& path) = 0;
   // Entries without "." and "..", sorted by name.
   virtual Result<std::vector<DirectoryEntry>> List(const std::string& path) = 0;
-  // Creates one directory; OK when it exists already.
+  // Creates one directory; OK when it exists already, kAlreadyExists when a file has its name.
   virtual Status MakeDirectory(const std::string& path) = 0;
-  // Within one file system; replaces an existing file atomically.
+  // Within one file system; replaces an existing file, or an empty directory by a directory,
+  // atomically.
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  // Of a symbolic link, the link.
   virtual Status RemoveFile(const std::string& path) = 0;
   // Fails when the directory is not empty.
   virtual Status RemoveDirectory(const std::string& path) = 0;
@@ -101,7 +115,7 @@ class FileSystem {
   // An exclusive lock on a file, created if missing; released also when the process dies. With
   // `wait` false, kAlreadyExists when another process or thread holds it.
   virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path, bool wait) = 0;
-  // Bytes a user may still write in the file system that holds `path`.
+  // Bytes a user may still write in the file system that holds `path`, which must exist.
   virtual Result<int64_t> FreeBytes(const std::string& path) = 0;
 };
 
