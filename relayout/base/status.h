@@ -136,9 +136,11 @@ class [[nodiscard]] Result {
 // `declaration` = the value of `expression` (a Result), or return its Status.
 #define RELAYOUT_ASSIGN_OR_RETURN(declaration, expression) \
   RELAYOUT_ASSIGN_OR_RETURN_(RELAYOUT_CONCAT_(result_, __LINE__), declaration, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration and a name cannot stand in parentheses.
 #define RELAYOUT_ASSIGN_OR_RETURN_(result, declaration, expression) \
   auto result = (expression);                                       \
   if (!result.ok()) {                                               \
     return result.status();                                         \
   }                                                                 \
   declaration = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)
