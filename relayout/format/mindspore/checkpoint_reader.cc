@@ -95,13 +95,9 @@ Result<int64_t> ReadCrcTrailer(const ReadableFile& file, FileIndex& index) {
   return index.crc_covers_bytes;
 }
 
-Status Repeated(const WireField& field, std::string_view name) {
-  return InvalidInput(Format("a second {} at byte {}", name, field.offset_bytes));
-}
-
 Status ParseTensor(WireWindow& window, WireRange range, Record& record) {
   WireCursor tensor(window, range, "the tensor");
-  bool has_content = false;
+  FieldsSeen seen;
   for (WireField field;;) {
     RELAYOUT_ASSIGN_OR_RETURN(const bool more, tensor.Next(field));
     if (!more) break;
@@ -111,15 +107,14 @@ Status ParseTensor(WireWindow& window, WireRange range, Record& record) {
             AppendIntegers(window, field, "dims field", kMaxDims, record.dims));
         break;
       case mindspore::kTensorType: {
-        if (!record.type.empty()) return Repeated(field, "tensor_type");
+        RELAYOUT_RETURN_IF_ERROR(seen.Add(field, "tensor_type"));
         RELAYOUT_ASSIGN_OR_RETURN(record.type,
                                   ReadText(window, field, "tensor_type", kMaxTypeBytes));
         break;
       }
       case mindspore::kTensorContent:
-        if (has_content) return Repeated(field, "tensor_content");
+        RELAYOUT_RETURN_IF_ERROR(seen.Add(field, "tensor_content"));
         RELAYOUT_RETURN_IF_ERROR(ExpectType(field, WireType::kLength, "tensor_content"));
-        has_content = true;
         record.content = ToExtent(field.payload);
         break;
       default:
@@ -146,22 +141,23 @@ Result<Record> ParseRecord(WireWindow& window, const WireField& outer) {
   Record record;
   record.offset_bytes = outer.offset_bytes;
   std::optional<WireField> body;
-  bool has_tag = false;
+  FieldsSeen seen;
   WireCursor value(window, outer.payload, "the record");
   for (WireField field;;) {
     RELAYOUT_ASSIGN_OR_RETURN(const bool more, value.Next(field));
     if (!more) break;
     if (field.number == mindspore::kValueTag) {
-      if (has_tag) return Repeated(field, "tag");
-      has_tag = true;
+      RELAYOUT_RETURN_IF_ERROR(seen.Add(field, "tag"));
       RELAYOUT_ASSIGN_OR_RETURN(record.tag, ReadText(window, field, "tag", kMaxNameBytes));
     } else if (field.number == mindspore::kValueTensor ||
                field.number == mindspore::kValueMapTensor) {
-      if (body) return Repeated(field, "tensor");
+      if (body) {
+        return InvalidInput(Format("a second tensor in the record at byte {}", outer.offset_bytes));
+      }
       body = field;
     }
   }
-  if (!has_tag) {
+  if (!seen.Has(mindspore::kValueTag)) {
     return InvalidInput(Format("the record at byte {} has no tag", outer.offset_bytes));
   }
   RELAYOUT_RETURN_IF_ERROR(

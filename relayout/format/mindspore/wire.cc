@@ -135,6 +135,14 @@ Status ExpectType(const WireField& field, WireType type, std::string_view name) 
                              field.offset_bytes, TypeName(field.type)));
 }
 
+Status FieldsSeen::Add(const WireField& field, std::string_view name) {
+  if (Has(field.number)) {
+    return InvalidInput(Format("a second {} at byte {}", name, field.offset_bytes));
+  }
+  Note(field);
+  return OkStatus();
+}
+
 Result<std::string> ReadText(WireWindow& window, const WireField& field, std::string_view name,
                              int64_t limit_bytes) {
   RELAYOUT_RETURN_IF_ERROR(ExpectType(field, WireType::kLength, name));

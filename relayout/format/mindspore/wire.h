@@ -96,6 +96,19 @@ class WireCursor {
 // Fails unless the field has this type; `name` says what the field is.
 Status ExpectType(const WireField& field, WireType type, std::string_view name);
 
+// Which of the fields that a message may have once were there. protobuf keeps the last of several
+// or merges them; here a second one is an error.
+class FieldsSeen {
+ public:
+  // Fails when the field was there before. @pre field.number < 64
+  Status Add(const WireField& field, std::string_view name);
+  void Note(const WireField& field) { seen_ |= uint64_t{1} << field.number; }
+  bool Has(int64_t number) const { return (seen_ >> number & 1) != 0; }
+
+ private:
+  uint64_t seen_ = 0;
+};
+
 // A LEN field as text of at most `limit_bytes`.
 Result<std::string> ReadText(WireWindow& window, const WireField& field, std::string_view name,
                              int64_t limit_bytes);

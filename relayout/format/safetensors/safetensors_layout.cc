@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "relayout/base/checked_math.h"
+#include "relayout/base/json_writer.h"
+#include "relayout/base/text.h"
+#include "relayout/format/safetensors/safetensors.h"
+#include "relayout/format/safetensors/safetensors_types.h"
+#include "relayout/format/value_name.h"
+
+namespace relayout {
+namespace {
+
+Status CheckHolds(const StoredValue& value) {
+  RELAYOUT_RETURN_IF_ERROR(CheckName(value.name));
+  if (value.name == safetensors::kMetadataKey) {
+    return Unsupported("the name is reserved in safetensors files");
+  }
+  if (value.kind == ValueKind::kString) {
+    return Unsupported("safetensors files cannot hold text; write .ckpt instead");
+  }
+  if (value.kind == ValueKind::kMapTensor) {
+    return Unsupported("a map tensor (hash table) cannot be written");
+  }
+  if (!safetensors::TypeNameOf(value.dtype)) {
+    return Unsupported(Format("safetensors files cannot hold the type {}; write .ckpt instead",
+                              ShortName(value.dtype)));
+  }
+  if (value.dtype == DType::kInt4 && value.name == safetensors::kFormatKey) {
+    return Unsupported("an Int4 tensor of this name collides with the metadata");
+  }
+  const auto count = ElementCount(value.shape);
+  if (count && CheckedMul(*count, ElementSize(value.dtype))) return OkStatus();
+  return InvalidInput(Format("{} is not a possible shape", ToText(value.shape)));
+}
+
+Status CheckAllHold(std::span<const StoredValue> values) {
+  std::unordered_set<std::string_view> names;
+  for (const StoredValue& value : values) {
+    RELAYOUT_RETURN_IF_ERROR(CheckHolds(value).WithContext(Printable(value.name)));
+    if (!names.insert(value.name).second) {
+      return InvalidInput(Format("{}: a second value of this name", Printable(value.name)));
+    }
+  }
+  return OkStatus();
+}
+
+// The order of the library: large types first, so that all data is aligned, then by name.
+std::vector<size_t> FileOrder(std::span<const StoredValue> values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const int rank_a = safetensors::SortRank(values[a].dtype);
+    const int rank_b = safetensors::SortRank(values[b].dtype);
+    return rank_a != rank_b ? rank_a > rank_b : values[a].name < values[b].name;
+  });
+  return order;
+}
+
+// The library's own metadata order is random when there is Int4; ours is sorted.
+void WriteMetadata(JsonWriter& json, std::span<const StoredValue> values) {
+  std::map<std::string_view, std::string_view> metadata = {
+      {safetensors::kFormatKey, safetensors::kFormatValue}};
+  for (const StoredValue& value : values) {
+    if (value.dtype == DType::kInt4) metadata.emplace(value.name, safetensors::kInt4);
+  }
+  json.Key(safetensors::kMetadataKey).BeginObject();
+  for (const auto& [key, text] : metadata) json.Key(key).String(text);
+  json.EndObject();
+}
+
+std::string LengthAndHeader(std::string json) {
+  json.resize((json.size() + 7) / 8 * 8, ' ');
+  std::string bytes;
+  for (int i = 0; i < 8; ++i) bytes += static_cast<char>(json.size() >> (8 * i) & 0xFF);
+  return bytes + json;
+}
+
+}  // namespace
+
+Result<FileImage> LayOutSafetensors(std::span<const StoredValue> values) {
+  RELAYOUT_RETURN_IF_ERROR(CheckAllHold(values));
+  FileImage image;
+  image.extents.resize(values.size());
+  JsonWriter json;
+  json.BeginObject();
+  WriteMetadata(json, values);
+  int64_t position = 0;
+  for (const size_t i : FileOrder(values)) {
+    const StoredValue& value = values[i];
+    const auto end = CheckedAdd(position, SizeBytes(value));
+    if (!end) return InvalidInput("the file would have more than 2^63 bytes");
+    json.Key(value.name).BeginObject().Key("dtype").String(*safetensors::TypeNameOf(value.dtype));
+    json.Key("shape").Array(value.shape);
+    json.Key("data_offsets").Array({position, *end}).EndObject();
+    if (*end > position) image.extents[i] = {{position, *end - position}};
+    position = *end;
+  }
+  json.EndObject();
+
+  std::string header = LengthAndHeader(json.text());
+  const int64_t data_begin = std::ssize(header);
+  const auto size = CheckedAdd(data_begin, position);
+  if (!size) return InvalidInput("the file would have more than 2^63 bytes");
+  image.size_bytes = *size;
+  image.headers = {{0, std::move(header)}};
+  for (auto& extents : image.extents) {
+    for (Extent& extent : extents) extent.offset_bytes += data_begin;
+  }
+  return image;
+}
+
+}  // namespace relayout
