@@ -41,7 +41,7 @@ class ReadableFile {
   virtual int64_t size_bytes() const = 0;
   virtual const std::string& path() const = 0;
   // Fills `buffer` with the bytes from `offset_bytes` on. A file that ends before that is kIoError
-  // ("... ends at byte N"). No bytes can be read at any offset.
+  // ("... ends at byte N"). An empty buffer is full at any offset.
   virtual Status ReadAt(int64_t offset_bytes, std::span<std::byte> buffer) const = 0;
 };
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "relayout/io/memory_file.h"
+#include "relayout/io/memory_file_system.h"
 #include "relayout/io/posix_file_system.h"
 
 namespace relayout {
@@ -26,6 +27,8 @@ std::string TemporaryDirectory() {
   EXPECT_NE(mkdtemp(path.data()), nullptr);
   return path;
 }
+
+std::unique_ptr<FileSystem> NewMemoryFileSystem() { return std::make_unique<MemoryFileSystem>(); }
 
 struct Implementation {
   const char* name;
@@ -345,7 +348,8 @@ TEST_P(FileSystemContract, ThreadsShareAFile) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FileSystemContract,
-                         ::testing::Values(Implementation{"Posix", NewPosixFileSystem}),
+                         ::testing::Values(Implementation{"Posix", NewPosixFileSystem},
+                                           Implementation{"Memory", NewMemoryFileSystem}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

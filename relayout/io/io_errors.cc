@@ -44,4 +44,8 @@ Status EndOfFile(const std::string& path, int64_t offset_bytes, int64_t size_byt
                         offset_bytes, path, file_size_bytes));
 }
 
+Status LockHeld(const std::string& path) {
+  return AlreadyExists(Format("cannot lock {}: it is held by another run", path));
+}
+
 }  // namespace relayout

@@ -33,4 +33,7 @@ Status NoSpaceLeft(const std::string& path, int64_t needed_bytes, int64_t free_b
 Status EndOfFile(const std::string& path, int64_t offset_bytes, int64_t size_bytes,
                  int64_t file_size_bytes);
 
+// kAlreadyExists: someone else holds the lock on `path`.
+Status LockHeld(const std::string& path);
+
 }  // namespace relayout

@@ -452,7 +452,7 @@ class PosixFileSystem final : public FileSystem {
       const int operation = wait ? LOCK_EX : LOCK_EX | LOCK_NB;
       if (RetryInterrupted([&] { return flock(file.get(), operation); }) != 0) {
         if (errno != EWOULDBLOCK) return SystemError(errno, "lock", path);
-        return AlreadyExists(Format("cannot lock {}: it is held by another run", path));
+        return LockHeld(path);
       }
       // The holder before us may have removed the file while we waited; who comes next would then
       // lock a new file of that name and not see us.
