@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "relayout/convert/checkpoint_set.h"
+
+#include <utility>
+
+#include "relayout/base/text.h"
+#include "relayout/convert/load_strategy.h"
+#include "relayout/format/checkpoint_file.h"
+
+namespace relayout {
+namespace {
+
+Result<RankFiles> FilesOf(FileSystem& fs, const CheckpointSetSpec& spec) {
+  RankFiles found;
+  if (spec.files.empty()) {
+    RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(spec.path));
+    if (info.kind == FileKind::kDirectory) return FindRankFiles(fs, spec.path, spec.step);
+    found.path_of_rank[0] = spec.path;
+  } else {
+    found.path_of_rank = spec.files;
+  }
+  std::optional<FileFormat> common;
+  for (const auto& [rank, path] : found.path_of_rank) {
+    const auto format = FormatOfName(BaseName(path));
+    if (!format) {
+      return InvalidInput(Format("{}: is neither a .ckpt nor a .safetensors file", path));
+    }
+    if (common && *common != *format) {
+      return InvalidInput(
+          Format("both formats are given: {} and {}", path, found.path_of_rank.begin()->second));
+    }
+    common = format;
+  }
+  found.format = *common;
+  return found;
+}
+
+Status CheckRanks(const CheckpointSetSpec& spec, const RankFiles& files, const Strategy& strategy) {
+  const auto& [last_rank, last_path] = *files.path_of_rank.rbegin();
+  if (last_rank < strategy.rank_count()) return OkStatus();
+  return InvalidInput(
+      Format("{}: {} ({}) has no place in {}, which is for {} (0-{}); is it the strategy of this "
+             "checkpoint?",
+             spec.text(), Format("rank {}", last_rank), last_path, *spec.strategy_path,
+             Count(strategy.rank_count(), "rank"), strategy.rank_count() - 1));
+}
+
+}  // namespace
+
+Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec& spec,
+                                        int thread_count) {
+  // The strategy first: it is small, and a wrong path should show before thousands of headers are
+  // read.
+  std::optional<Strategy> strategy;
+  if (spec.strategy_path) {
+    RELAYOUT_ASSIGN_OR_RETURN(strategy, LoadStrategy(fs, *spec.strategy_path));
+  }
+  RELAYOUT_ASSIGN_OR_RETURN(RankFiles files, FilesOf(fs, spec));
+  if (strategy) {
+    RELAYOUT_RETURN_IF_ERROR(CheckRanks(spec, files, *strategy));
+  } else if (files.path_of_rank.size() > 1) {
+    return InvalidInput(Format(
+        "{}: holds {} ranks; without their strategy file nobody can tell how the tensors are cut. "
+        "Give the strategy, or one rank's file if every rank holds the whole model",
+        spec.text(), files.path_of_rank.size()));
+  } else {
+    // One file that holds everything is rank 0, whatever its folder is called.
+    files.path_of_rank = {{0, files.path_of_rank.begin()->second}};
+    strategy = Strategy::Empty(1);
+  }
+  std::vector<int64_t> missing;
+  for (int64_t rank = 0; rank < strategy->rank_count(); ++rank) {
+    if (!files.path_of_rank.contains(rank)) missing.push_back(rank);
+  }
+  RELAYOUT_ASSIGN_OR_RETURN(Catalog catalog, Catalog::Open(fs, files.path_of_rank, thread_count));
+  return CheckpointSet{.spec = spec,
+                       .catalog = std::move(catalog),
+                       .has_strategy = spec.strategy_path.has_value(),
+                       .strategy = std::move(*strategy),
+                       .format = files.format,
+                       .step = files.step,
+                       .notes = std::move(files.notes),
+                       .missing_ranks = std::move(missing)};
+}
+
+}  // namespace relayout

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Contents: which values the target set holds, whole shapes and all, and where they come from. This
+// file is the rule book; MindSpore's behaviour, which differs where it loses data, is in
+// docs/formats.md.
+//
+//   in source   in target   in files
+//   strategy    strategy
+//   yes         yes         yes       cut anew
+//   yes         (null)      yes       put together whole on rank 0
+//   (null)      yes         yes       whole on the one source rank, cut for the target
+//   yes         no          yes       left out and reported (keep_extra: put together whole)
+//   no          yes         yes       whole on every rank; all must agree in shape; cut for the
+//   target no          no          yes       carried as it is to every target rank; disagreement is
+//   reported yes         yes         no        an error (allow_missing: reported) no          yes
+//   no        reported (strict: an error)
+//
+// accu_grads.* are scratch of a pipeline's training, saved with shapes that contradict the
+// strategy: left out and reported.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "relayout/base/status.h"
+#include "relayout/convert/checkpoint_set.h"
+#include "relayout/plan/transfer.h"
+
+namespace relayout {
+
+struct ContentsOptions {
+  bool keep_extra = false;
+  bool allow_missing = false;
+  bool strict = false;
+};
+
+// Something the user should know about a run that succeeds. `kind` is for programs.
+struct Note {
+  std::string kind;  // "left_out", "missing", "scratch", "disagreement", "missing_rank", "choice"
+  std::string message;
+};
+
+// A value of the target set.
+struct TargetValue {
+  std::string name;
+  ValueKind kind = ValueKind::kTensor;
+  DType dtype = DType::kFloat32;
+  Dims shape;  // Whole.
+  std::vector<PlacedTensor> sources;
+  std::vector<PlacedTensor> targets;
+  bool carried = false;  // In neither strategy.
+};
+
+struct Contents {
+  std::vector<TargetValue> values;  // In the order of the source files.
+  std::vector<Note> notes;
+};
+
+// `target_name` is how messages call the target strategy; `target_has_strategy` false = null
+// strategy, `target` then has one rank. Only values that some wanted rank stores are considered.
+// Fails on any contradiction between files and strategies; the message names the tensor, ranks and
+// both sides.
+Result<Contents> DecideContents(const CheckpointSet& source, const Strategy& target,
+                                bool target_has_strategy, const std::string& target_name,
+                                const std::function<bool(int64_t target_rank)>& is_wanted,
+                                const ContentsOptions& options);
+
+// True for values that are never converted (accu_grads.*).
+bool IsScratch(std::string_view name);
+
+}  // namespace relayout

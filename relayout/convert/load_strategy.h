@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A strategy as a user names it: one file, or a folder with one file a stage (or a rank).
+#pragma once
+
+#include <string>
+
+#include "relayout/base/status.h"
+#include "relayout/format/strategy_file.h"
+#include "relayout/io/file_system.h"
+#include "relayout/layout/strategy.h"
+
+namespace relayout {
+
+// Reads `path`. A folder is merged in memory as MergeStrategies does. Fails on a file of one stage
+// of several: it says nothing about the others' ranks.
+Result<Strategy> LoadStrategy(FileSystem& fs, const std::string& path);
+
+// Reads all *.ckpt or all *.json of `directory` but `excluded_path` and merges them: one stage
+// each.
+//
+// Files of one stage must agree (a file a rank is what training leaves). A stage that owns no
+// parameter writes a file without layouts; its stage then comes from its operators, or from its
+// name when the numbers that the other names end in are their stages or their ranks. Fails when
+// both kinds are there, none is, a file is merged already, two files of a stage differ, or a stage
+// is missing.
+Result<StrategyFile> MergeStageFiles(FileSystem& fs, const std::string& directory,
+                                     const std::string& excluded_path);
+
+}  // namespace relayout

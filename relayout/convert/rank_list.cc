@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "relayout/convert/rank_list.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "relayout/base/checked_math.h"
+#include "relayout/base/text.h"
+#include "relayout/convert/contents.h"
+#include "relayout/convert/load_strategy.h"
+
+namespace relayout {
+namespace {
+
+using Needs = std::set<std::vector<int64_t>>;
+
+// The holders of each needed shard of one source of a value.
+Needs NeedsOf(const PlacedTensor& source, const NeededValue& value,
+              const std::function<bool(int64_t)>& is_available,
+              const std::function<bool(int64_t)>& is_wanted) {
+  std::vector<TransferTarget> targets;
+  for (const PlacedTensor& placed : value.targets) targets.push_back(MakeTarget(placed, is_wanted));
+  const std::vector<bool> needed = NeededShards(source.partition, targets);
+  Needs needs;
+  for (size_t shard = 0; shard < needed.size(); ++shard) {
+    if (!needed[shard]) continue;
+    std::vector<int64_t> holders = HoldersOf(source, static_cast<int64_t>(shard));
+    std::erase_if(holders, [&](int64_t rank) { return !is_available(rank); });
+    needs.insert(std::move(holders));
+  }
+  return needs;
+}
+
+bool AllCanBeMet(const Needs& needs) {
+  return std::none_of(needs.begin(), needs.end(), [](const auto& need) { return need.empty(); });
+}
+
+// Any shape that both sides can cut: what overlaps what does not depend on it.
+Result<Dims> StandInShape(const Layout& source, const std::vector<Placement>& targets) {
+  Dims shape = source.grid();
+  for (const Placement& target : targets) {
+    if (target.layout().dim_count() != shape.size()) {
+      return InvalidInput(Format("{} dims in the source strategy, {} in the target's", shape.size(),
+                                 target.layout().dim_count()));
+    }
+    for (size_t d = 0; d < shape.size(); ++d) {
+      const int64_t pieces = target.layout().grid()[d];
+      const auto common = CheckedMul(shape[d] / std::gcd(shape[d], pieces), pieces);
+      if (!common) return InvalidInput("the pieces of the two layouts have no common multiple");
+      shape[d] = *common;
+    }
+  }
+  // Uneven rows are lengths, not ratios.
+  for (const Layout* layout : {&source, &targets[0].layout()}) {
+    const std::vector<int64_t>& rows = layout->spec().uneven_rows;
+    if (!rows.empty()) shape[0] = std::accumulate(rows.begin(), rows.end(), int64_t{0});
+  }
+  return shape;
+}
+
+Result<NeededValue> Place(const std::vector<Placement>& from, const std::vector<Placement>& to) {
+  NeededValue value;
+  RELAYOUT_ASSIGN_OR_RETURN(const Dims shape, StandInShape(from[0].layout(), to));
+  for (const Placement& placement : from) {
+    auto partition = Partition::Create(placement.layout(), shape);
+    // Another stage's layout that does not fit the stand-in shape: the first one serves.
+    if (!partition.ok() && !value.sources.empty()) continue;
+    if (!partition.ok()) return partition.status();
+    value.sources.push_back({.partition = *partition, .first_rank = placement.first_rank});
+  }
+  for (const Placement& placement : to) {
+    RELAYOUT_ASSIGN_OR_RETURN(Partition partition, Partition::Create(placement.layout(), shape));
+    value.targets.push_back(
+        {.partition = std::move(partition), .first_rank = placement.first_rank});
+  }
+  return value;
+}
+
+Status CheckRank(const RankListRequest& request, int64_t rank_count) {
+  if (request.rank >= 0 && request.rank < rank_count) return OkStatus();
+  return InvalidInput(Format("rank {}: the target has ranks 0-{}", request.rank, rank_count - 1));
+}
+
+}  // namespace
+
+RankCover CoverValues(const std::vector<NeededValue>& values,
+                      const std::function<bool(size_t value, int64_t source_rank)>& is_available,
+                      const std::function<bool(int64_t target_rank)>& is_wanted) {
+  Needs needs;
+  std::vector<std::vector<Needs>> choices;  // Values with several sources: the needs of each.
+  for (size_t i = 0; i < values.size(); ++i) {
+    std::vector<Needs> alternatives;
+    for (const PlacedTensor& source : values[i].sources) {
+      Needs of_source = NeedsOf(
+          source, values[i], [&](int64_t rank) { return is_available(i, rank); }, is_wanted);
+      if (AllCanBeMet(of_source)) alternatives.push_back(std::move(of_source));
+    }
+    if (alternatives.size() == 1) needs.insert(alternatives[0].begin(), alternatives[0].end());
+    if (alternatives.size() > 1) choices.push_back(std::move(alternatives));
+  }
+  RankCover best = SmallestRankCover(needs);
+  for (const std::vector<Needs>& alternatives : choices) {
+    std::optional<Needs> best_needs;
+    for (const Needs& alternative : alternatives) {
+      Needs joined = needs;
+      joined.insert(alternative.begin(), alternative.end());
+      RankCover cover = SmallestRankCover(joined);
+      if (best_needs && cover.ranks.size() >= best.ranks.size()) continue;
+      best = std::move(cover);
+      best_needs = std::move(joined);
+    }
+    needs = std::move(*best_needs);
+  }
+  return best;
+}
+
+Result<RankCover> RanksForTransform(FileSystem& fs, const RankListRequest& request) {
+  if (!request.source_strategy_path && !request.target_strategy_path) {
+    return InvalidInput("give a source strategy, a target strategy, or both");
+  }
+  Strategy source = Strategy::Empty(1);
+  Strategy target = Strategy::Empty(1);
+  if (request.source_strategy_path) {
+    RELAYOUT_ASSIGN_OR_RETURN(source, LoadStrategy(fs, *request.source_strategy_path));
+  }
+  if (request.target_strategy_path) {
+    RELAYOUT_ASSIGN_OR_RETURN(target, LoadStrategy(fs, *request.target_strategy_path));
+  }
+  RELAYOUT_RETURN_IF_ERROR(CheckRank(request, target.rank_count()));
+  const auto is_wanted = [&](int64_t rank) { return rank == request.rank; };
+  std::vector<NeededValue> values;
+  for (const std::string& name : source.Names()) {
+    if (IsScratch(name)) continue;
+    const std::vector<Placement> from = source.Find(name);
+    std::vector<Placement> to = target.Find(name);
+    std::erase_if(to, [&](const Placement& placement) {
+      return placement.stage != target.StageOf(request.rank);
+    });
+    ParameterLayout whole{.name = name,
+                          .layout = Layout::Replicated(1, from[0].layout().dim_count()),
+                          .whole_shape = {}};
+    if (!request.target_strategy_path) to = {{.stage = 0, .first_rank = 0, .parameter = &whole}};
+    if (to.empty()) continue;
+    auto value = Place(from, to);
+    if (!value.ok()) return value.status().WithContext(Printable(name));
+    values.push_back(std::move(*value));
+  }
+  RankCover cover = CoverValues(
+      values, [](size_t, int64_t) { return true; }, is_wanted);
+  // Values that no strategy knows are on every rank.
+  if (cover.ranks.empty()) cover.ranks.push_back(0);
+  return cover;
+}
+
+}  // namespace relayout

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transform: a checkpoint saved under one strategy becomes the checkpoint of another. The main job.
+//
+// MindSpore's transform_checkpoints and transform_checkpoint_by_rank, with their rules for folders
+// and names, for any number of ranks on both sides:
+//
+//   TransformRequest request;
+//   request.source.path = "src_checkpoints";               // rank_0 ... rank_7
+//   request.source.strategy_path = "src_strategy.ckpt";
+//   request.target_strategy_path = "dst_strategy.ckpt";
+//   request.target_directory = "dst_checkpoints";          // rank_0/checkpoint_0.ckpt ...
+//   Result<TransformReport> report = TransformCheckpoints(fs, request);
+//
+// OK means that every file is there, whole, durable (unless sync is off) and right. On any failure
+// no file has its final name and nothing that was there before is lost.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "relayout/base/status.h"
+#include "relayout/convert/checkpoint_set.h"
+#include "relayout/convert/contents.h"
+#include "relayout/exec/executor.h"
+#include "relayout/format/file_index.h"
+#include "relayout/io/file_system.h"
+
+namespace relayout {
+
+struct TransformRequest {
+  // --- What ---
+  CheckpointSetSpec source;
+  // A strategy file or a folder of stage files. Nothing: one rank that holds every tensor whole.
+  std::optional<std::string> target_strategy_path;
+  // Target ranks to write; empty = all. Source folders that these do not need may be missing.
+  std::vector<int64_t> ranks;
+  ContentsOptions contents;
+  // Compare all replicas of the source bit by bit first; any difference is an error that names the
+  // ranks.
+  bool check_replicas = false;
+  // Check the CRC trailers of source files that carry one.
+  bool check_crc = true;
+
+  // --- Where to ---
+  std::string target_directory;
+  // Instead of target_directory, for exactly one rank: the file to write.
+  std::string target_file;
+  std::string prefix = "checkpoint_";
+  // Nothing: the source's format, or what target_file's name says.
+  std::optional<FileFormat> format;
+  bool overwrite = false;
+  bool sync = true;
+  bool crc_trailer = false;
+
+  // --- Performance ---
+  int thread_count = 0;  // 0: one for each processor.
+  int64_t memory_bytes = kDefaultMemoryBytes;
+  Progress* progress = nullptr;
+};
+
+struct TransformReport {
+  std::map<int64_t, std::string> file_of_rank;
+  int64_t source_rank_count = 0;
+  int64_t target_rank_count = 0;
+  std::vector<int64_t> source_ranks_read;
+  int64_t value_count = 0;    // Distinct values of the target set.
+  int64_t source_bytes = 0;   // Size of all source files.
+  int64_t read_bytes = 0;     // Payload.
+  int64_t written_bytes = 0;  // Payload, replicas counted.
+  int64_t target_bytes = 0;   // Size of all target files.
+  std::optional<TrainingStep> step;
+  std::vector<Note> notes;
+};
+
+Result<TransformReport> TransformCheckpoints(FileSystem& fs, const TransformRequest& request);
+
+}  // namespace relayout
