@@ -224,7 +224,7 @@ class Parser {
         return OkStatus();
       }
       case kIndicesOffset:  // Matters to Gather at run time only.
-        return ExpectType(field, WireType::kLength, "indices_offset");
+        return ReadNumbers(window_, field, "indices_offset", kMaxSplitPieces).status();
       case kField:
         return ReadScalar(field, seen, "field", record.field);
       case kOptStep:
