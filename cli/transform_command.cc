@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/options.h"
+#include "relayout/base/json_writer.h"
+#include "relayout/base/text.h"
+#include "relayout/convert/transform.h"
+#include "relayout/io/posix_file_system.h"
+
+namespace relayout::cli {
+namespace {
+
+constexpr char kDescription[] = "Convert a checkpoint from one sharding to another.";
+
+constexpr char kDetails[] =
+    R"(SRC holds rank_0/, rank_1/, ... with one .ckpt or .safetensors file each (or is one such file, if it holds
+the whole model). DST gets rank_<r>/<prefix><r>.ckpt for every rank of the target strategy. Files appear
+under their names only when all of them are whole and on disk.
+
+  relayout transform src_checkpoints dst_checkpoints \
+      --src-strategy src_strategy.ckpt --dst-strategy dst_strategy.ckpt
+
+One rank a machine, copying only the files that `relayout ranks` lists:
+
+  relayout transform dst_checkpoints --rank 0 --source-file 0=a.ckpt --source-file 2=b.ckpt \
+      --src-strategy src_strategy.ckpt --dst-strategy dst_strategy.ckpt)";
+
+struct TransformOptions {
+  SetOptions source;
+  std::string target;
+  std::string output_file;
+  std::string target_strategy;
+  std::string format;
+  std::string memory = "256MiB";
+  TransformRequest request;
+  bool no_sync = false;
+  bool no_crc_check = false;
+  bool json = false;
+};
+
+// With --source-file or --output one of the two paths is not needed; what is left is in
+// `source.path`.
+Status AssignPaths(TransformOptions& options) {
+  const bool needs_source = options.source.rank_files.empty();
+  const bool needs_target = options.output_file.empty();
+  const int wanted = (needs_source ? 1 : 0) + (needs_target ? 1 : 0);
+  const int given = (options.source.path.empty() ? 0 : 1) + (options.target.empty() ? 0 : 1);
+  if (given != wanted) {
+    return InvalidInput(Format("{} needed: {}{}{}", Count(wanted, "path"),
+                               needs_source ? "SRC " : "(--source-file replaces SRC) ",
+                               needs_target ? "DST" : "(--output replaces DST)",
+                               Format("; {} given", given)));
+  }
+  if (!needs_source) std::swap(options.source.path, options.target);
+  return OkStatus();
+}
+
+Result<TransformRequest> BuildRequest(TransformOptions& options) {
+  TransformRequest request = options.request;
+  RELAYOUT_ASSIGN_OR_RETURN(request.source, options.source.Spec());
+  request.target_directory = options.target;
+  request.target_file = options.output_file;
+  request.target_strategy_path = Optional(options.target_strategy);
+  if (options.format == "ckpt") request.format = FileFormat::kMindSporeCheckpoint;
+  if (options.format == "safetensors") request.format = FileFormat::kSafetensors;
+  request.sync = !options.no_sync;
+  request.check_crc = !options.no_crc_check;
+  request.memory_bytes = *ParseBytes(options.memory);
+  return request;
+}
+
+void PrintText(const TransformReport& report, double seconds) {
+  Print(Format("{} -> {}: {}, {} written in {:.2f} s ({})", Count(report.source_rank_count, "rank"),
+               Count(report.target_rank_count, "rank"), Count(report.value_count, "value"),
+               HumanBytes(report.target_bytes), seconds, RateText(report.target_bytes, seconds)));
+  Print(Format("  read {} from the files of rank {}", HumanBytes(report.read_bytes),
+               RankRuns(report.source_ranks_read)));
+  size_t listed = 0;
+  for (const auto& [rank, path] : report.file_of_rank) {
+    if (listed++ < 8) Print(Format("  rank {:<4} {}", rank, path));
+  }
+  if (listed > 8) Print(Format("  ... and {} more", listed - 8));
+  for (const Note& note : report.notes) Print("  note: " + note.message);
+}
+
+void PrintJson(const TransformReport& report, double seconds) {
+  JsonWriter json;
+  json.BeginObject().Key("ok").Bool(true);
+  json.Key("source_ranks").Int(report.source_rank_count);
+  json.Key("target_ranks").Int(report.target_rank_count);
+  json.Key("source_ranks_read").BeginArray();
+  for (const int64_t rank : report.source_ranks_read) json.Int(rank);
+  json.EndArray().Key("values").Int(report.value_count);
+  json.Key("read_bytes").Int(report.read_bytes);
+  json.Key("written_bytes").Int(report.written_bytes);
+  json.Key("target_bytes").Int(report.target_bytes);
+  json.Key("seconds").Double(seconds);
+  if (report.step) {
+    json.Key("step").BeginObject().Key("epoch").Int(report.step->epoch);
+    json.Key("step").Int(report.step->step).EndObject();
+  }
+  json.Key("files").BeginObject();
+  for (const auto& [rank, path] : report.file_of_rank) {
+    json.Key(std::to_string(rank)).String(path);
+  }
+  json.EndObject().Key("notes").BeginArray();
+  for (const Note& note : report.notes) {
+    json.BeginObject().Key("kind").String(note.kind);
+    json.Key("message").String(note.message).EndObject();
+  }
+  Print(json.EndArray().EndObject().text());
+}
+
+int Run(TransformOptions& options) {
+  if (const Status status = AssignPaths(options); !status.ok()) {
+    Fail(status, options.json);
+    return kExitUsage;
+  }
+  Result<TransformRequest> request = BuildRequest(options);
+  if (!request.ok()) {
+    Fail(request.status(), options.json);
+    return kExitUsage;
+  }
+  ProgressLine line("converting");
+  request->progress = &line.progress();
+  const auto fs = NewPosixFileSystem();
+  const Result<TransformReport> report = TransformCheckpoints(*fs, *request);
+  if (!report.ok()) return Fail(report.status(), options.json);
+  options.json ? PrintJson(*report, line.seconds()) : PrintText(*report, line.seconds());
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddTransformCommand(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("transform", kDescription);
+  command->footer(kDetails);
+  const auto options = std::make_shared<TransformOptions>();
+  TransformRequest& request = options->request;
+  command->add_option("SRC", options->source.path, "The checkpoint to convert: folder or file");
+  command->add_option("DST", options->target, "The folder to write; created if missing");
+  AddStrategyOption(*command, "--src-strategy", options->source.strategy, "How SRC is sharded");
+  AddStrategyOption(*command, "--dst-strategy", options->target_strategy,
+                    "How DST is to be sharded");
+  command->add_option("--prefix", request.prefix, "Files are named <prefix><rank>.ckpt")
+      ->type_name("TEXT")
+      ->capture_default_str();
+  AddRankOption(
+      *command, request.ranks,
+      "Write only this target rank (repeatable); source ranks that it does not need may be "
+      "missing");
+  command
+      ->add_option("--source-file", options->source.rank_files,
+                   "A source rank's file, instead of SRC (repeatable)")
+      ->type_name("RANK=FILE")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--output", options->output_file,
+                   "The file to write, instead of DST, with one --rank")
+      ->type_name("FILE");
+  command->add_option("--format", options->format, "Of the files written; default: as the source's")
+      ->check(CLI::IsMember({"ckpt", "safetensors"}));
+  AddStepOption(*command, options->source.step);
+  command->add_flag("--keep-extra", request.contents.keep_extra,
+                    "Keep parameters that only the source strategy knows, whole, on every rank");
+  command->add_flag(
+      "--allow-missing", request.contents.allow_missing,
+      "Go on without parameters that no file holds and rank folders that replicas replace");
+  command->add_flag("--strict", request.contents.strict,
+                    "Make it an error when a parameter is in one strategy only");
+  command->add_flag("--check-replicas", request.check_replicas,
+                    "First compare all replicas of the source bit by bit");
+  command->add_flag("--no-crc-check", options->no_crc_check,
+                    "Do not check CRC trailers of source files");
+  command->add_flag("--crc", request.crc_trailer, "Append CRC trailers (.ckpt)");
+  command->add_flag(
+      "--overwrite", request.overwrite,
+      "Replace the checkpoints that DST holds, all of them, once the new ones are whole");
+  command->add_flag("--no-sync", options->no_sync,
+                    "Do not wait for the disk: faster, but a power cut may lose files");
+  AddThreadsOption(*command, request.thread_count);
+  command->add_option("--memory", options->memory, "Memory to use, at least 64MiB")
+      ->type_name("SIZE")
+      ->check(CLI::Validator(CheckBytes, ""))
+      ->capture_default_str();
+  AddJsonOption(*command, options->json);
+  command->callback([options, &exit_code] { exit_code = Run(*options); });
+}
+
+}  // namespace relayout::cli
