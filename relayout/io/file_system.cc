@@ -40,20 +40,14 @@ Status MakeDirectories(FileSystem& fs, const std::string& path) {
 }
 
 Status RemoveTree(FileSystem& fs, const std::string& path) {
-  const Result<std::vector<DirectoryEntry>> entries = fs.List(path);
-  if (!entries.ok()) {
-    // Not a directory, or nothing there.
-    const Status removed = fs.RemoveFile(path);
-    return removed.code() == StatusCode::kNotFound ? OkStatus() : removed;
-  }
-  for (const DirectoryEntry& entry : *entries) {
-    const std::string child = JoinPath(path, entry.name);
-    // A link to a directory is removed, not followed: RemoveFile succeeds on it.
-    if (entry.kind == FileKind::kDirectory && !fs.RemoveFile(child).ok()) {
-      RELAYOUT_RETURN_IF_ERROR(RemoveTree(fs, child));
-    } else if (entry.kind != FileKind::kDirectory) {
-      RELAYOUT_RETURN_IF_ERROR(fs.RemoveFile(child));
-    }
+  // First as a file, because that removes a link to a directory and does not follow it.
+  Status removed = fs.RemoveFile(path);
+  if (removed.ok() || removed.code() == StatusCode::kNotFound) return OkStatus();
+  const bool is_directory = removed.code() == StatusCode::kInvalidInput;
+  if (!is_directory) return removed;
+  RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(path));
+  for (const DirectoryEntry& entry : entries) {
+    RELAYOUT_RETURN_IF_ERROR(RemoveTree(fs, JoinPath(path, entry.name)));
   }
   return fs.RemoveDirectory(path);
 }

@@ -128,7 +128,8 @@ Result<std::string> ReadWholeFile(FileSystem& fs, const std::string& path, int64
 Status WriteWholeFile(FileSystem& fs, const std::string& path, std::string_view bytes, bool sync);
 // Creates a directory and those above it.
 Status MakeDirectories(FileSystem& fs, const std::string& path);
-// Removes a file or a directory with all it holds; OK when there is nothing.
+// Removes a file or a directory with all it holds; OK when there is nothing. Symbolic links are
+// removed and never followed, `path` itself included.
 Status RemoveTree(FileSystem& fs, const std::string& path);
 
 // "dir" + "name" -> "dir/name".
