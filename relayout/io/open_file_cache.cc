@@ -50,7 +50,8 @@ typename OpenFileCache<File>::FilePtr OpenFileCache<File>::Use(const std::string
 }
 
 template <typename File>
-typename OpenFileCache<File>::FilePtr OpenFileCache<File>::Add(const std::string& path, FilePtr file) {
+typename OpenFileCache<File>::FilePtr OpenFileCache<File>::Add(const std::string& path,
+                                                               FilePtr file) {
   entries_.push_front({path, std::move(file)});
   entry_by_path_.emplace(entries_.front().path, entries_.begin());
   if (entries_.size() <= capacity_) return nullptr;

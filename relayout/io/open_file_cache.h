@@ -14,6 +14,9 @@
 // Safe for any number of threads. Files are opened outside the lock, because opening can be slow;
 // when two threads open one file at the same time, both get the file of whoever was first.
 // The file system must outlive the cache and all files it gave out.
+//
+// A WritableFile that is let go is closed by its destructor, so errors that only closing tells (NFS
+// writes late) are lost here: before such a file is published, open it once more, Sync and Close.
 #pragma once
 
 #include <cstdint>

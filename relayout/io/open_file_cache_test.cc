@@ -58,6 +58,21 @@ TEST(OpenFileCacheTest, FilesInUseOutliveTheCache) {
   EXPECT_EQ(byte, std::byte{'A'});
 }
 
+TEST(OpenFileCacheTest, KeepsFilesForWritingWithTheirContent) {
+  MemoryFileSystem fs;
+  fs.SetFile("a", "0123");
+  OpenFileCache<WritableFile> cache(fs, 1);
+  for (const int64_t offset_bytes : {1, 2}) {
+    const auto file = cache.Get("a");
+    ASSERT_TRUE(file.ok());
+    const std::string_view text = "x";
+    EXPECT_TRUE((*file)->WriteAt(offset_bytes, std::as_bytes(std::span(text))).ok());
+  }
+  EXPECT_EQ(fs.FileBytes("a"), "0xx3");
+  EXPECT_EQ(ToText(fs.accesses()), "open a, write a 1+1, write a 2+1");
+  EXPECT_EQ(cache.Get("b").status().code(), StatusCode::kNotFound);
+}
+
 TEST(OpenFileCacheTest, FailuresAreNotKept) {
   MemoryFileSystem fs;
   OpenFileCache<ReadableFile> cache(fs, 2);
