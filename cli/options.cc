@@ -29,11 +29,8 @@ Result<CheckpointSetSpec> SetOptions::Spec() const {
 void AddStrategyOption(CLI::App& command, const std::string& name, std::string& value,
                        const std::string& whose) {
   command
-      .add_option(
-          name, value,
-          whose +
-              ": a strategy file (protobuf, or JSON if it ends in .json) or a folder with one "
-              "file per pipeline stage. Left out: one rank holds every tensor whole")
+      .add_option(name, value,
+                  whose + ": strategy file or folder of stage files; left out: whole on one rank")
       ->type_name("FILE");
 }
 
