@@ -94,11 +94,12 @@ Result<ParameterLayout> ToParameter(std::string name, LayoutRecord& record) {
 // The stages of a merged file must be 0, 1, 2 ...; a stage without parameters of its own exists
 // when an operator is in it.
 Result<std::vector<StrategyFile::StageLayouts>> ToStages(
-    std::map<int64_t, StageStrategy> by_stage) {
+    std::map<int64_t, StageStrategy>&& by_stage) {
   std::vector<StrategyFile::StageLayouts> stages;
   for (auto& [stage, layouts] : by_stage) {
     if (stage != std::ssize(stages)) {
       std::vector<std::string> there;
+      there.reserve(by_stage.size());
       for (const auto& entry : by_stage) there.push_back(Format("{}", entry.first));
       return InvalidInput(
           Format("stages {} are there but not {}", JoinLimited(there), stages.size()));
@@ -185,6 +186,7 @@ LayoutRecord ToRecord(const Layout& layout) {
     last_rank += (spec.mesh[axis] - 1) * StrideOf(spec.mesh, axis);
     replicas *= spec.mesh[axis];
   }
+  RELAYOUT_CHECK(replicas > 1);  // Else there was nothing to split.
   record.opt_weight_shard_step = last_rank / (replicas - 1);
   record.opt_weight_shard_size = spec.optimizer_group;
   return record;
