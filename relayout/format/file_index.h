@@ -30,7 +30,8 @@ struct StoredValue {
   ValueKind kind = ValueKind::kTensor;
   DType dtype = DType::kFloat32;
   Dims shape;
-  // The value's bytes in C order, little endian, in order. Several when the format slices it.
+  // The value's bytes in C order, little endian, in order. Several when the format slices it; none
+  // when it has no bytes.
   // @post for tensors and strings TotalBytes(extents) == SizeBytes(*this)
   std::vector<Extent> extents;
 };

@@ -36,7 +36,9 @@ struct StrategyFile {
 // parameter.
 Result<StrategyFile> ReadStrategyFile(FileSystem& fs, const std::string& path);
 
-// The bytes of a strategy file; merged form ("<stage>-<name>") if `file.merged`.
+// The bytes of a strategy file; merged form ("<stage>-<name>") if `file.merged`. For a file that
+// MindSpore wrote these are its own bytes again, unless it used the notation for dims cut by
+// several axes where no dim is.
 std::string SerializeStrategyProtobuf(const StrategyFile& file);
 // JSON cannot say that a dimension is cut by several axes: such tensor_map entries become lists,
 // which relayout reads back and MindSpore does not.
