@@ -106,13 +106,14 @@ class [[nodiscard]] Result {
     RELAYOUT_CHECK(ok());
     return std::get<0>(state_);
   }
-  T&& value() && {
+  // By value, so that `for (x : *F())` does not dangle.
+  T value() && {
     RELAYOUT_CHECK(ok());
     return std::move(std::get<0>(state_));
   }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 

@@ -105,7 +105,12 @@ Status CheckpointWriter::Prepare() {
   RELAYOUT_RETURN_IF_ERROR(FilesToReplace().status());
   for (int64_t n = 0; staging_dir_.empty(); ++n) {
     const std::string candidate = JoinPath(state_dir_, Format("{}{}", kStagingPrefix, n));
-    if (!Exists(fs_, candidate)) staging_dir_ = candidate;
+    const Status there = fs_.Stat(candidate).status();
+    if (there.code() == StatusCode::kNotFound) {
+      staging_dir_ = candidate;
+    } else if (!there.ok()) {
+      return there;
+    }
   }
   RELAYOUT_RETURN_IF_ERROR(fs_.MakeDirectory(staging_dir_));
   RELAYOUT_ASSIGN_OR_RETURN(staging_lock_,

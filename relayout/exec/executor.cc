@@ -311,6 +311,7 @@ Result<ExecutionStats> Execute(FileSystem& fs, int64_t job_count,
     if (!status.ok()) queue.Stop();
     return status;
   }));
+  RELAYOUT_RETURN_IF_ERROR(shared.targets.CloseAll());
   return ExecutionStats{.read_bytes = shared.read_bytes, .written_bytes = shared.written_bytes};
 }
 

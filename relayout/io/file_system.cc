@@ -5,7 +5,9 @@
 
 namespace relayout {
 
-bool Exists(FileSystem& fs, const std::string& path) { return fs.Stat(path).ok(); }
+bool Exists(FileSystem& fs, const std::string& path) {
+  return fs.Stat(path).status().code() != StatusCode::kNotFound;
+}
 
 Result<std::string> ReadWholeFile(FileSystem& fs, const std::string& path, int64_t limit_bytes) {
   RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(path));

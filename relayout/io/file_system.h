@@ -121,6 +121,7 @@ class FileSystem {
 
 // --- Built on the above ------------------------------------------------------------------------
 
+// False only when there is certainly nothing: what cannot be looked at counts as there.
 bool Exists(FileSystem& fs, const std::string& path);
 // The whole of a small file; fails when it is larger than `limit_bytes`.
 Result<std::string> ReadWholeFile(FileSystem& fs, const std::string& path, int64_t limit_bytes);

@@ -32,7 +32,8 @@ Result<std::shared_ptr<File>> OpenFileCache<File>::Get(const std::string& path) 
     const std::lock_guard guard(mutex_);
     if (FilePtr file = Use(path)) return file;
   }
-  RELAYOUT_ASSIGN_OR_RETURN(FilePtr opened, Open<File>(fs_, path));
+  RELAYOUT_ASSIGN_OR_RETURN(std::unique_ptr<File> owned, Open<File>(fs_, path));
+  FilePtr opened = Share(std::move(owned), close_failure_);
   // Declared before the guard, so that what is let go is closed after the lock is released.
   FilePtr let_go;
   const std::lock_guard guard(mutex_);
@@ -59,6 +60,34 @@ typename OpenFileCache<File>::FilePtr OpenFileCache<File>::Add(const std::string
   FilePtr let_go = std::move(entries_.back().file);
   entries_.pop_back();
   return let_go;
+}
+
+template <typename File>
+typename OpenFileCache<File>::FilePtr OpenFileCache<File>::Share(
+    std::unique_ptr<File> file, const std::shared_ptr<CloseFailure>& failure) {
+  if constexpr (std::is_same_v<File, WritableFile>) {
+    return FilePtr(file.release(), [failure](WritableFile* closing) {
+      const std::unique_ptr<WritableFile> owner(closing);
+      const Status status = owner->Close();
+      const std::lock_guard guard(failure->mutex);
+      if (failure->first.ok()) failure->first = status;
+    });
+  } else {
+    return file;
+  }
+}
+
+template <typename File>
+Status OpenFileCache<File>::CloseAll() {
+  EntryList let_go;
+  {
+    const std::lock_guard guard(mutex_);
+    entry_by_path_.clear();
+    let_go.swap(entries_);
+  }
+  let_go.clear();
+  const std::lock_guard guard(close_failure_->mutex);
+  return close_failure_->first;
 }
 
 template class OpenFileCache<ReadableFile>;

@@ -15,8 +15,8 @@
 // when two threads open one file at the same time, both get the file of whoever was first.
 // The file system must outlive the cache and all files it gave out.
 //
-// A WritableFile that is let go is closed by its destructor, so errors that only closing tells (NFS
-// writes late) are lost here: before such a file is published, open it once more, Sync and Close.
+// Some file systems (NFS) tell of a failed write only when the file is closed: CloseAll returns the
+// first such failure of any WritableFile that was let go.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,10 @@ class OpenFileCache {
   // The open file `path`. Fails as OpenForRead or OpenForWrite does; failures are not kept.
   Result<std::shared_ptr<File>> Get(const std::string& path);
 
+  // Lets go of all files and returns the first failure to close one, ever. To be complete, callers
+  // must have given up all files they got.
+  Status CloseAll();
+
  private:
   using FilePtr = std::shared_ptr<File>;
   struct Entry {
@@ -48,6 +52,14 @@ class OpenFileCache {
     FilePtr file;
   };
   using EntryList = std::list<Entry>;
+  // Outlives the cache with the last file it gave out.
+  struct CloseFailure {
+    std::mutex mutex;
+    Status first;
+  };
+
+  // Closes `file` when its last user is done, and keeps the failure.
+  static FilePtr Share(std::unique_ptr<File> file, const std::shared_ptr<CloseFailure>& failure);
 
   // Both expect mutex_ to be held.
   // The file of `path`, which becomes the one used last; nullptr when it is not here.
@@ -57,6 +69,7 @@ class OpenFileCache {
 
   FileSystem& fs_;
   const size_t capacity_;
+  const std::shared_ptr<CloseFailure> close_failure_ = std::make_shared<CloseFailure>();
   std::mutex mutex_;   // Guards what follows.
   EntryList entries_;  // The one used last in front.
   // The keys are the entries' own paths: a list's elements stay where they are.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "relayout/base/parallel.h"
+#include "relayout/io/fault_file_system.h"
 #include "relayout/io/memory_file_system.h"
 
 namespace relayout {
@@ -71,6 +72,18 @@ TEST(OpenFileCacheTest, KeepsFilesForWritingWithTheirContent) {
   EXPECT_EQ(fs.FileBytes("a"), "0xx3");
   EXPECT_EQ(ToText(fs.accesses()), "open a, write a 1+1, write a 2+1");
   EXPECT_EQ(cache.Get("b").status().code(), StatusCode::kNotFound);
+}
+
+TEST(OpenFileCacheTest, CloseAllTellsOfAFileThatCouldNotBeClosed) {
+  MemoryFileSystem disk;
+  disk.SetFile("a", "0123");
+  disk.SetFile("b", "0123");
+  FaultFileSystem fs(disk);
+  OpenFileCache<WritableFile> cache(fs, 1);
+  fs.FailOnce(2);  // After both are opened: the close of a, which b pushes out.
+  EXPECT_TRUE(cache.Get("a").ok());
+  EXPECT_TRUE(cache.Get("b").ok());
+  EXPECT_EQ(cache.CloseAll().code(), StatusCode::kIoError);
 }
 
 TEST(OpenFileCacheTest, FailuresAreNotKept) {
