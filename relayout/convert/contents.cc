@@ -180,23 +180,22 @@ class Decider {
       return InvalidInput(Format("is {} on {}, but {} gives it a layout", Describe(*held.value),
                                  Where(held), strategy));
     }
+    auto whole = WholeShape(layout, held.rank() - placement.first_rank, stored);
+    if (whole.ok() && (!stated || *whole == *stated)) return whole;
+    // Asked only now: a slice of an empty tensor, or an uneven piece of all rows, is whole rightly.
     if (stated && stored == *stated && layout.shard_count() > 1) {
       return InvalidInput(
           Format("{} stores all of {}, although {} cuts it ({}): saved with integrated_save=True? "
                  "Convert that rank's file alone, without a source strategy",
                  Where(held), ToText(stored), strategy, ToText(layout)));
     }
-    auto whole = WholeShape(layout, held.rank() - placement.first_rank, stored);
     if (!whole.ok()) {
       return whole.status().WithContext(
           Format("{} and {} ({})", Where(held), strategy, ToText(layout)));
     }
-    if (stated && *whole != *stated) {
-      return InvalidInput(Format("{} stores {}, which makes {} whole, but {} says {} ({})",
-                                 Where(held), ToText(stored), ToText(*whole), strategy,
-                                 ToText(*stated), ToText(layout)));
-    }
-    return whole;
+    return InvalidInput(Format("{} stores {}, which makes {} whole, but {} says {} ({})",
+                               Where(held), ToText(stored), ToText(*whole), strategy,
+                               ToText(*stated), ToText(layout)));
   }
 
   Status PlaceTargets(const std::vector<Placement>& to, TargetValue& value) {
