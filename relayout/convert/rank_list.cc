@@ -30,6 +30,13 @@ Needs NeedsOf(const PlacedTensor& source, const NeededValue& value,
     std::erase_if(holders, [&](int64_t rank) { return !is_available(rank); });
     needs.insert(std::move(holders));
   }
+  if (needs.empty()) {
+    // Nothing but an empty piece is wanted: somebody must still say its type and shape.
+    std::vector<int64_t> holders(static_cast<size_t>(source.partition.layout().device_count()));
+    std::iota(holders.begin(), holders.end(), source.first_rank);
+    std::erase_if(holders, [&](int64_t rank) { return !is_available(rank); });
+    needs.insert(std::move(holders));
+  }
   return needs;
 }
 
