@@ -38,7 +38,7 @@ TEST(FaultFileSystemTest, ACrashAtAnyOperationLeavesTheOldOrTheNewFile) {
     fs.FailAfter(n);
     const Status status = Publish(fs);
     EXPECT_EQ(status.code(), StatusCode::kIoError);
-    EXPECT_FALSE(Exists(fs, "a"));  // Clean-ups fail as well.
+    EXPECT_FALSE(fs.Stat("a").ok());  // Clean-ups fail as well.
     EXPECT_EQ(fs.operation_count(), n + 2);
     EXPECT_EQ(disk.FileBytes("a"), n < 5 ? "old" : "new");
     disk.LoseUnsynced();
