@@ -85,9 +85,51 @@ Result<NeededValue> Place(const std::vector<Placement>& from, const std::vector<
   return value;
 }
 
-Status CheckRank(const RankListRequest& request, int64_t rank_count) {
-  if (request.rank >= 0 && request.rank < rank_count) return OkStatus();
-  return InvalidInput(Format("rank {}: the target has ranks 0-{}", request.rank, rank_count - 1));
+struct StrategyPair {
+  Strategy source = Strategy::Empty(1);
+  Strategy target = Strategy::Empty(1);
+  bool has_target = false;
+};
+
+Result<StrategyPair> LoadPair(FileSystem& fs, const RankListRequest& request) {
+  if (!request.source_strategy_path && !request.target_strategy_path) {
+    return InvalidInput("give a source strategy, a target strategy, or both");
+  }
+  StrategyPair pair;
+  if (request.source_strategy_path) {
+    RELAYOUT_ASSIGN_OR_RETURN(pair.source, LoadStrategy(fs, *request.source_strategy_path));
+  }
+  if (request.target_strategy_path) {
+    RELAYOUT_ASSIGN_OR_RETURN(pair.target, LoadStrategy(fs, *request.target_strategy_path));
+    pair.has_target = true;
+  }
+  return pair;
+}
+
+Result<RankCover> CoverRank(const StrategyPair& pair, int64_t rank) {
+  std::vector<NeededValue> values;
+  for (const std::string& name : pair.source.Names()) {
+    if (IsScratch(name)) continue;
+    const std::vector<Placement> from = pair.source.Find(name);
+    std::vector<Placement> to = pair.target.Find(name);
+    std::erase_if(to, [&](const Placement& placement) {
+      return placement.stage != pair.target.StageOf(rank);
+    });
+    const ParameterLayout whole{.name = name,
+                                .layout = Layout::Replicated(1, from[0].layout().dim_count()),
+                                .whole_shape = {}};
+    if (!pair.has_target) to = {{.stage = 0, .first_rank = 0, .parameter = &whole}};
+    if (to.empty()) continue;
+    auto value = Place(from, to);
+    if (!value.ok()) return value.status().WithContext(Printable(name));
+    values.push_back(std::move(*value));
+  }
+  RankCover cover = CoverValues(
+      values, [](size_t, int64_t) { return true; },
+      [rank](int64_t target_rank) { return target_rank == rank; });
+  // Values that no strategy knows are on every rank.
+  if (cover.ranks.empty()) cover.ranks.push_back(0);
+  return cover;
 }
 
 }  // namespace
@@ -124,41 +166,22 @@ RankCover CoverValues(const std::vector<NeededValue>& values,
 }
 
 Result<RankCover> RanksForTransform(FileSystem& fs, const RankListRequest& request) {
-  if (!request.source_strategy_path && !request.target_strategy_path) {
-    return InvalidInput("give a source strategy, a target strategy, or both");
+  RELAYOUT_ASSIGN_OR_RETURN(const StrategyPair pair, LoadPair(fs, request));
+  if (request.rank < 0 || request.rank >= pair.target.rank_count()) {
+    return InvalidInput(
+        Format("rank {}: the target has ranks 0-{}", request.rank, pair.target.rank_count() - 1));
   }
-  Strategy source = Strategy::Empty(1);
-  Strategy target = Strategy::Empty(1);
-  if (request.source_strategy_path) {
-    RELAYOUT_ASSIGN_OR_RETURN(source, LoadStrategy(fs, *request.source_strategy_path));
+  return CoverRank(pair, request.rank);
+}
+
+Result<std::vector<RankCover>> AllRanksForTransform(FileSystem& fs,
+                                                    const RankListRequest& request) {
+  RELAYOUT_ASSIGN_OR_RETURN(const StrategyPair pair, LoadPair(fs, request));
+  std::vector<RankCover> covers;
+  for (int64_t rank = 0; rank < pair.target.rank_count(); ++rank) {
+    RELAYOUT_ASSIGN_OR_RETURN(covers.emplace_back(), CoverRank(pair, rank));
   }
-  if (request.target_strategy_path) {
-    RELAYOUT_ASSIGN_OR_RETURN(target, LoadStrategy(fs, *request.target_strategy_path));
-  }
-  RELAYOUT_RETURN_IF_ERROR(CheckRank(request, target.rank_count()));
-  const auto is_wanted = [&](int64_t rank) { return rank == request.rank; };
-  std::vector<NeededValue> values;
-  for (const std::string& name : source.Names()) {
-    if (IsScratch(name)) continue;
-    const std::vector<Placement> from = source.Find(name);
-    std::vector<Placement> to = target.Find(name);
-    std::erase_if(to, [&](const Placement& placement) {
-      return placement.stage != target.StageOf(request.rank);
-    });
-    ParameterLayout whole{.name = name,
-                          .layout = Layout::Replicated(1, from[0].layout().dim_count()),
-                          .whole_shape = {}};
-    if (!request.target_strategy_path) to = {{.stage = 0, .first_rank = 0, .parameter = &whole}};
-    if (to.empty()) continue;
-    auto value = Place(from, to);
-    if (!value.ok()) return value.status().WithContext(Printable(name));
-    values.push_back(std::move(*value));
-  }
-  RankCover cover = CoverValues(
-      values, [](size_t, int64_t) { return true; }, is_wanted);
-  // Values that no strategy knows are on every rank.
-  if (cover.ranks.empty()) cover.ranks.push_back(0);
-  return cover;
+  return covers;
 }
 
 }  // namespace relayout

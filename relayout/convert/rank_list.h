@@ -34,6 +34,9 @@ struct RankListRequest {
 // outside the strategies come from any rank.
 Result<RankCover> RanksForTransform(FileSystem& fs, const RankListRequest& request);
 
+// The same for every target rank, in order; request.rank is not looked at.
+Result<std::vector<RankCover>> AllRanksForTransform(FileSystem& fs, const RankListRequest& request);
+
 // A value of the wanted ranks, for finding the fewest source ranks.
 struct NeededValue {
   std::vector<PlacedTensor> sources;

@@ -70,6 +70,9 @@ class Transformation {
       if (!FormatOfName(BaseName(request_.target_file))) {
         return InvalidInput(Format("{}: must end in .ckpt or .safetensors", request_.target_file));
       }
+      if (request_.format && request_.format != FormatOfName(BaseName(request_.target_file))) {
+        return InvalidInput(Format("{}: its name contradicts --format", request_.target_file));
+      }
     }
     return OkStatus();
   }
