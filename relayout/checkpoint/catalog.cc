@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "relayout/base/hash.h"
 #include "relayout/base/parallel.h"
 #include "relayout/base/text.h"
 #include "relayout/format/checkpoint_file.h"
+#include "relayout/format/mindspore/crc_trailer.h"
 
 namespace relayout {
 namespace {
@@ -22,15 +22,7 @@ Status ReadRankFile(FileSystem& fs, RankFile& file) {
 Status CheckTrailer(FileSystem& fs, const RankFile& file) {
   if (!file.index.crc32) return OkStatus();
   RELAYOUT_ASSIGN_OR_RETURN(const auto opened, fs.OpenForRead(file.path));
-  std::vector<std::byte> buffer(size_t{256} << 10);
-  uint32_t crc = 0;
-  for (int64_t done = 0; done < file.index.crc_covers_bytes;) {
-    const auto size = std::min<int64_t>(std::ssize(buffer), file.index.crc_covers_bytes - done);
-    const auto bytes = std::span(buffer).first(static_cast<size_t>(size));
-    RELAYOUT_RETURN_IF_ERROR(opened->ReadAt(done, bytes));
-    crc = Crc32(crc, bytes);
-    done += size;
-  }
+  RELAYOUT_ASSIGN_OR_RETURN(const uint32_t crc, CrcOfFile(*opened, file.index.crc_covers_bytes));
   if (crc == *file.index.crc32) return OkStatus();
   return InvalidInput(
       Format("{}: damaged: the crc_num trailer says {:08x}, the contents give {:08x}; restore the "

@@ -5,18 +5,17 @@
 #include <set>
 #include <utility>
 
-#include "relayout/base/hash.h"
 #include "relayout/base/parallel.h"
 #include "relayout/base/text.h"
 #include "relayout/checkpoint/rank_files.h"
 #include "relayout/format/checkpoint_file.h"
+#include "relayout/format/mindspore/crc_trailer.h"
 
 namespace relayout {
 namespace {
 
 constexpr char kStateFolder[] = ".relayout";
 constexpr char kStagingPrefix[] = "staging-";
-constexpr int64_t kTrailerBytes = 17;  // "crc_num" and ten bytes.
 
 // A prefix becomes part of a file name and must stay inside its folder.
 Status CheckPrefix(const std::string& prefix) {
@@ -38,29 +37,6 @@ Result<std::unique_ptr<FileLock>> LockIfPossible(FileSystem& fs, const std::stri
     return std::unique_ptr<FileLock>();
   }
   return lock;
-}
-
-// CRC-32 of the first size_bytes bytes of a file.
-Result<uint32_t> CrcOfFile(FileSystem& fs, const std::string& path, int64_t size_bytes) {
-  RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(path));
-  std::vector<std::byte> buffer(size_t{256} << 10);
-  uint32_t crc = 0;
-  for (int64_t done = 0; done < size_bytes;) {
-    const auto size = static_cast<size_t>(std::min(std::ssize(buffer), size_bytes - done));
-    const auto bytes = std::span(buffer).first(size);
-    RELAYOUT_RETURN_IF_ERROR(file->ReadAt(done, bytes));
-    crc = Crc32(crc, bytes);
-    done += static_cast<int64_t>(size);
-  }
-  return crc;
-}
-
-std::string Trailer(uint32_t crc) {
-  std::string trailer = "crc_num";
-  for (int byte = 9; byte >= 0; --byte) {
-    trailer += static_cast<char>(byte < 4 ? (crc >> (8 * byte)) & 0xFF : 0);
-  }
-  return trailer;
 }
 
 }  // namespace
@@ -173,7 +149,7 @@ Result<std::string> CheckpointWriter::Create(int64_t rank, const FileImage& imag
   file.staged_path = JoinPath(staging_dir_, Format("rank_{}{}", rank, Extension(options_.format)));
   file.final_path = FinalPath(rank);
   file.size_bytes = image.size_bytes;
-  const int64_t trailer = options_.crc_trailer ? kTrailerBytes : 0;
+  const int64_t trailer = options_.crc_trailer ? kCrcTrailerBytes : 0;
   RELAYOUT_ASSIGN_OR_RETURN(const auto opened,
                             fs_.CreateForWrite(file.staged_path, image.size_bytes + trailer));
   for (const FileImage::Segment& header : image.headers) {
@@ -189,9 +165,9 @@ Status CheckpointWriter::Finish(const StagedFile& file) {
   if (!options_.crc_trailer && !options_.sync) return OkStatus();
   RELAYOUT_ASSIGN_OR_RETURN(const auto opened, fs_.OpenForWrite(file.staged_path));
   if (options_.crc_trailer) {
-    RELAYOUT_ASSIGN_OR_RETURN(const uint32_t crc,
-                              CrcOfFile(fs_, file.staged_path, file.size_bytes));
-    const std::string trailer = Trailer(crc);
+    RELAYOUT_ASSIGN_OR_RETURN(const auto written, fs_.OpenForRead(file.staged_path));
+    RELAYOUT_ASSIGN_OR_RETURN(const uint32_t crc, CrcOfFile(*written, file.size_bytes));
+    const std::string trailer = SerializeCrcTrailer(crc);
     RELAYOUT_RETURN_IF_ERROR(opened->WriteAt(file.size_bytes, std::as_bytes(std::span(trailer))));
   }
   if (options_.sync) RELAYOUT_RETURN_IF_ERROR(opened->Sync());

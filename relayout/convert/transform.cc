@@ -85,6 +85,9 @@ class Transformation {
     }
     format_ = request_.format.value_or(source_->format);
     if (!request_.target_file.empty()) format_ = *FormatOfName(BaseName(request_.target_file));
+    if (request_.crc_trailer && format_ != FileFormat::kMindSporeCheckpoint) {
+      return InvalidInput("--crc: only .ckpt files have a CRC trailer");
+    }
     for (std::string& note : source_->notes) {
       report_.notes.push_back({.kind = "choice", .message = std::move(note)});
     }

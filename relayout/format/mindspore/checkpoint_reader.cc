@@ -9,6 +9,7 @@
 #include "relayout/base/text.h"
 #include "relayout/format/mindspore/checkpoint.h"
 #include "relayout/format/mindspore/checkpoint_types.h"
+#include "relayout/format/mindspore/crc_trailer.h"
 #include "relayout/format/mindspore/wire.h"
 #include "relayout/format/value_name.h"
 
@@ -18,8 +19,6 @@ namespace {
 // Several headers of small tensors fit, a tensor's bytes do not.
 constexpr int64_t kWindowBytes = 4096;
 constexpr int64_t kMaxTypeBytes = 64;
-constexpr std::string_view kCrcMagic = "crc_num";
-constexpr int64_t kCrcTrailerBytes = 17;
 
 // One record as it stands in the file, before it is joined with its neighbours.
 struct Record {
@@ -71,28 +70,6 @@ std::string_view Hint(const Start& start) {
   if (start[0] == 0x08) return "; this looks like a strategy file";
   if (start[0] != 0x0A) return "; a MindSpore checkpoint begins with the byte 0a";
   return "";
-}
-
-// Where the records end: before the CRC trailer, if there is one.
-Result<int64_t> ReadCrcTrailer(const ReadableFile& file, FileIndex& index) {
-  const int64_t size = file.size_bytes();
-  if (size < kCrcTrailerBytes) return size;
-  std::array<std::byte, kCrcTrailerBytes> trailer{};
-  RELAYOUT_RETURN_IF_ERROR(file.ReadAt(size - kCrcTrailerBytes, trailer));
-  const std::string_view text(reinterpret_cast<const char*>(trailer.data()), trailer.size());
-  if (!text.starts_with(kCrcMagic)) return size;
-  uint64_t crc = 0;
-  for (const char c : text.substr(kCrcMagic.size())) {
-    if (crc > UINT32_MAX) break;  // Shifting on could only lose bits.
-    crc = crc << 8 | static_cast<uint8_t>(c);
-  }
-  if (crc > UINT32_MAX) {
-    return InvalidInput(
-        Format("the crc_num trailer at byte {} holds more than 32 bits", size - kCrcTrailerBytes));
-  }
-  index.crc32 = static_cast<uint32_t>(crc);
-  index.crc_covers_bytes = size - kCrcTrailerBytes;
-  return index.crc_covers_bytes;
 }
 
 Status ParseTensor(WireWindow& window, WireRange range, Record& record) {
@@ -295,7 +272,9 @@ class Joiner {
 Result<FileIndex> ReadRecords(WireWindow& window, const ReadableFile& file) {
   FileIndex index;
   index.format = FileFormat::kMindSporeCheckpoint;
-  RELAYOUT_ASSIGN_OR_RETURN(const int64_t end, ReadCrcTrailer(file, index));
+  RELAYOUT_ASSIGN_OR_RETURN(index.crc32, ReadCrcTrailer(file));
+  const int64_t end = file.size_bytes() - (index.crc32 ? kCrcTrailerBytes : 0);
+  if (index.crc32) index.crc_covers_bytes = end;
   Joiner joiner(index);
   WireCursor records(window, {0, end}, "the file");
   for (WireField field;;) {
