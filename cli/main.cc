@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
 #include <cstdio>
 #include <new>
 
@@ -48,6 +49,8 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   relayout::RaiseOpenFileLimit();
+  // Beyond `ulimit -f` a write then fails like on a full disk, and we clean up.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return Main(argc, argv);
   } catch (const std::bad_alloc&) {
