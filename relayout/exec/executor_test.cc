@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "relayout/exec/executor.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "relayout/base/text.h"
+#include "relayout/io/fault_file_system.h"
+#include "relayout/io/memory_file_system.h"
+#include "relayout/layout/notation.h"
+#include "tests/oracle/layouts.h"
+#include "tests/oracle/oracle.h"
+#include "tests/oracle/random.h"
+
+namespace relayout {
+namespace {
+
+using oracle::Ints;
+using oracle::Region;
+
+// So many threads that each has the smallest buffers: gather tiles of 128 KiB.
+constexpr int kManyThreads = 300;
+
+// One tensor in files that hold nothing else: src/<rank> and dst/<rank>, each cut into extents that
+// lie in the file in some other order, with bytes between them that are not ours.
+class Job {
+ public:
+  Job(std::string name, const LayoutSpec& from, const LayoutSpec& to, Ints shape, int64_t size)
+      : name_(std::move(name)), from_(from), to_(to), shape_(std::move(shape)), size_(size) {
+    whole_ = oracle::Content(name_.size() * 100 + 1, oracle::Product(shape_), size_);
+    Place("src", from_, source_extents_);
+    Place("dst", to_, target_extents_);
+  }
+
+  // Extents of at most `limit` bytes.
+  void CutExtents(int64_t limit) {
+    extent_limit_ = limit;
+    Place("src", from_, source_extents_);
+    Place("dst", to_, target_extents_);
+  }
+
+  void WriteFiles(MemoryFileSystem& fs) const {
+    Write(fs, "src", from_, source_extents_, whole_);
+    Write(fs, "dst", to_, target_extents_, std::string(whole_.size(), '?'));
+  }
+
+  Result<TransferJob> Make(const std::function<bool(int64_t)>& is_wanted = Any) const {
+    ReplicaChooser chooser;
+    RELAYOUT_ASSIGN_OR_RETURN(Transfer transfer, PlanTransfer({.element_size_bytes = size_,
+                                                               .sources = {Placed(from_)},
+                                                               .targets = {Placed(to_)},
+                                                               .is_available = Any,
+                                                               .is_wanted = is_wanted},
+                                                              chooser));
+    return TransferJob{.name = name_,
+                       .transfer = std::move(transfer),
+                       .source = [this](int64_t rank) { return At("src", rank, source_extents_); },
+                       .target = [this](int64_t rank) { return At("dst", rank, target_extents_); }};
+  }
+
+  // The target files as they should be.
+  std::map<std::string, std::string> Expected() const {
+    MemoryFileSystem fs;
+    Write(fs, "dst", to_, target_extents_, whole_);
+    std::map<std::string, std::string> files;
+    for (const auto& [rank, extents] : target_extents_) {
+      files[Path("dst", rank)] = *fs.FileBytes(Path("dst", rank));
+    }
+    return files;
+  }
+
+  int64_t whole_bytes() const { return std::ssize(whole_); }
+  int64_t target_bytes() const {
+    int64_t bytes = 0;
+    for (const auto& [rank, extents] : target_extents_) bytes += TotalBytes(extents);
+    return bytes;
+  }
+
+  static bool Any(int64_t) { return true; }
+
+ private:
+  using ExtentsOfRank = std::map<int64_t, std::vector<Extent>>;
+
+  PlacedTensor Placed(const LayoutSpec& spec) const {
+    return {.partition = *Partition::Create(*Layout::Create(spec), oracle::ToDims(shape_))};
+  }
+
+  std::string Path(const char* side, int64_t rank) const {
+    return Format("{}/{}_{}", side, name_, rank);
+  }
+
+  ShardLocation At(const char* side, int64_t rank, const ExtentsOfRank& extents) const {
+    return {.path = Path(side, rank), .extents = extents.at(rank)};
+  }
+
+  void Place(const char*, const LayoutSpec& spec, ExtentsOfRank& extents) const {
+    extents.clear();
+    const auto regions = *oracle::RegionsOfRanks(spec, shape_);
+    for (size_t rank = 0; rank < regions.size(); ++rank) {
+      std::vector<Extent>& mine = extents[static_cast<int64_t>(rank)];
+      const int64_t bytes = oracle::Product(regions[rank].shape()) * size_;
+      int64_t position = 3;
+      for (int64_t done = 0; done < bytes; done += extent_limit_) {
+        const int64_t length = std::min(extent_limit_, bytes - done);
+        mine.push_back({position, length});
+        position += length + 5;
+      }
+      // Neighbours change places in the file.
+      for (size_t i = 0; i + 1 < mine.size(); i += 2) {
+        if (mine[i].size_bytes == mine[i + 1].size_bytes) std::swap(mine[i], mine[i + 1]);
+      }
+    }
+  }
+
+  void Write(MemoryFileSystem& fs, const char* side, const LayoutSpec& spec,
+             const ExtentsOfRank& extents, const std::string& whole) const {
+    const auto regions = *oracle::RegionsOfRanks(spec, shape_);
+    for (const auto& [rank, mine] : extents) {
+      std::string file(static_cast<size_t>(TotalBytes(mine) + 5 * std::ssize(mine) + 8), '#');
+      const std::string bytes =
+          oracle::Cut(whole, shape_, size_, regions[static_cast<size_t>(rank)]);
+      size_t done = 0;
+      for (const Extent& extent : mine) {
+        const auto length = static_cast<size_t>(extent.size_bytes);
+        file.replace(static_cast<size_t>(extent.offset_bytes), length, bytes, done, length);
+        done += length;
+      }
+      fs.SetFile(Path(side, rank), file);
+    }
+  }
+
+  std::string name_;
+  LayoutSpec from_;
+  LayoutSpec to_;
+  Ints shape_;
+  int64_t size_;
+  int64_t extent_limit_ = int64_t{1} << 40;
+  std::string whole_;
+  ExtentsOfRank source_extents_;
+  ExtentsOfRank target_extents_;
+};
+
+LayoutSpec Spec(const char* text) { return ParseLayout(text)->spec(); }
+
+Result<ExecutionStats> ExecuteAll(FileSystem& fs, const std::vector<Job>& jobs,
+                                  const ExecutorOptions& options) {
+  return Execute(
+      fs, std::ssize(jobs), [&](int64_t i) { return jobs[static_cast<size_t>(i)].Make(); },
+      options);
+}
+
+// Every byte of the expected files, and no byte outside the extents.
+void ExpectFiles(const MemoryFileSystem& fs, const std::vector<Job>& jobs) {
+  for (const Job& job : jobs) {
+    const auto expected = job.Expected();
+    for (const auto& [path, bytes] : expected) {
+      EXPECT_TRUE(fs.FileBytes(path) == bytes) << path;
+    }
+  }
+}
+
+int64_t Sum(const std::vector<Access>& accesses, Access::Kind kind, const std::string& folder) {
+  int64_t bytes = 0;
+  for (const Access& access : accesses) {
+    if (access.kind == kind && access.path.starts_with(folder)) bytes += access.size_bytes;
+  }
+  return bytes;
+}
+
+// No byte of any file twice.
+void ExpectDisjoint(const std::vector<Access>& accesses, Access::Kind kind) {
+  std::map<std::string, std::vector<std::pair<int64_t, int64_t>>> ranges;
+  for (const Access& access : accesses) {
+    if (access.kind == kind) {
+      ranges[access.path].emplace_back(access.offset_bytes, access.size_bytes);
+    }
+  }
+  for (auto& [path, list] : ranges) {
+    std::sort(list.begin(), list.end());
+    for (size_t i = 0; i + 1 < list.size(); ++i) {
+      EXPECT_LE(list[i].first + list[i].second, list[i + 1].first) << path;
+    }
+  }
+}
+
+// Tensors of some hundred KiB, so that small buffers make many tiles of every kind.
+std::vector<Job> BigJobs() {
+  std::vector<Job> jobs;
+  jobs.emplace_back("rows", Spec("{a:8} (a,-)"), Spec("{a:4} (a,-)"), Ints{512, 300}, 4);
+  jobs.emplace_back("columns", Spec("{a:4} (-,a)"), Spec("{a:3} (a,-)"), Ints{384, 400}, 4);
+  jobs.emplace_back("narrow", Spec("{a:8} (-,a)"), Spec("{a:6} (-,a)"), Ints{9000, 24}, 2);
+  jobs.emplace_back("cube", Spec("{a:2,b:3} (a,-,b)"), Spec("{a:2,b:2,c:2} (c,b,-) opt:2"),
+                    Ints{24, 100, 90}, 4);
+  jobs.emplace_back("middle", Spec("{a:4} (-,a,-)"), Spec("{a:2} (-,a,-)"), Ints{40, 8, 500}, 8);
+  jobs.emplace_back("replicas", Spec("{a:4} (-,-)"), Spec("{a:2,b:4} (a,-)"), Ints{200, 400}, 4);
+  jobs.emplace_back("bytes", Spec("{a:5} (-,a)"), Spec("{} (-,-)"), Ints{2000, 155}, 1);
+  return jobs;
+}
+
+class ExecutorThreadsTest : public testing::TestWithParam<int> {};
+
+TEST_P(ExecutorThreadsTest, MovesEveryByteOnce) {
+  MemoryFileSystem fs;
+  const std::vector<Job> jobs = BigJobs();
+  int64_t read = 0;
+  int64_t written = 0;
+  for (const Job& job : jobs) {
+    job.WriteFiles(fs);
+    read += job.whole_bytes();
+    written += job.target_bytes();
+  }
+  Progress progress;
+  const auto stats =
+      ExecuteAll(fs, jobs, {.thread_count = GetParam(), .memory_bytes = 0, .progress = &progress});
+  ASSERT_TRUE(stats.ok()) << stats.status().message();
+  ExpectFiles(fs, jobs);
+  EXPECT_EQ(stats->read_bytes, read);
+  EXPECT_EQ(stats->written_bytes, written);
+  EXPECT_EQ(progress.written_bytes, written);
+  const auto accesses = fs.accesses();
+  EXPECT_EQ(Sum(accesses, Access::kRead, "src/"), read);
+  EXPECT_EQ(Sum(accesses, Access::kWrite, "dst/"), written);
+  ExpectDisjoint(accesses, Access::kRead);
+  ExpectDisjoint(accesses, Access::kWrite);
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, ExecutorThreadsTest, testing::Values(1, 2, 3, 8, kManyThreads));
+
+// Shards in several pieces of a file, as MindSpore slices large tensors.
+TEST(ExecutorTest, FollowsExtents) {
+  for (const int64_t limit : {1, 7, 4096}) {
+    oracle::Random random(static_cast<uint64_t>(limit));
+    MemoryFileSystem fs;
+    std::vector<Job> jobs;
+    for (int i = 0; i < 40; ++i) {
+      const auto dim_count = static_cast<size_t>(random.Between(0, 3));
+      const LayoutSpec from = oracle::RandomLayout(random, random.Between(1, 6), dim_count);
+      const LayoutSpec to = oracle::RandomLayout(random, random.Between(1, 6), dim_count);
+      Ints shape = oracle::CommonShape({from, to}, dim_count);
+      for (int64_t& length : shape) length *= random.Between(1, 3);
+      jobs.emplace_back(Format("w{}", i), from, to, shape, 4).CutExtents(limit);
+      jobs.back().WriteFiles(fs);
+    }
+    const auto stats = ExecuteAll(fs, jobs, {.thread_count = 3, .memory_bytes = 0});
+    ASSERT_TRUE(stats.ok()) << stats.status().message();
+    ExpectFiles(fs, jobs);
+    ExpectDisjoint(fs.accesses(), Access::kRead);
+    ExpectDisjoint(fs.accesses(), Access::kWrite);
+  }
+}
+
+// One target rank of several: source shards are then read in strides.
+TEST(ExecutorTest, ReadsStridesForSomeRanks) {
+  MemoryFileSystem fs;
+  const Job job("w", Spec("{a:2} (a,-)"), Spec("{a:4} (-,a)"), {64, 16384}, 4);
+  job.WriteFiles(fs);
+  const auto stats =
+      Execute(fs, 1, [&](int64_t) { return job.Make([](int64_t rank) { return rank == 2; }); },
+              {.thread_count = kManyThreads, .memory_bytes = 0});
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(stats->written_bytes, job.whole_bytes() / 4);
+  // Gaps of 48 KiB are not read.
+  EXPECT_EQ(stats->read_bytes, job.whole_bytes() / 4);
+  auto expected = job.Expected();
+  EXPECT_TRUE(fs.FileBytes("dst/w_2") == expected["dst/w_2"]);
+  EXPECT_EQ(Sum(fs.accesses(), Access::kWrite, "dst/w_1"), 0);
+
+  fs.ClearAccesses();
+  const Job narrow("n", Spec("{a:2} (a,-)"), Spec("{a:4} (-,a)"), {640, 1024}, 4);
+  narrow.WriteFiles(fs);
+  const auto narrow_stats =
+      Execute(fs, 1, [&](int64_t) { return narrow.Make([](int64_t rank) { return rank == 3; }); },
+              {.thread_count = 1, .memory_bytes = 0});
+  ASSERT_TRUE(narrow_stats.ok());
+  // Gaps of 3 KiB are: they lie in pages that are read anyway.
+  EXPECT_GT(narrow_stats->read_bytes, narrow.whole_bytes() / 2);
+  EXPECT_LE(narrow_stats->read_bytes, narrow.whole_bytes());
+  expected = narrow.Expected();
+  EXPECT_TRUE(fs.FileBytes("dst/n_3") == expected["dst/n_3"]);
+}
+
+TEST(ExecutorTest, StopsWhenAskedTo) {
+  for (const int threads : {1, 4}) {
+    MemoryFileSystem fs;
+    const std::vector<Job> jobs = BigJobs();
+    for (const Job& job : jobs) job.WriteFiles(fs);
+    Progress progress;
+    std::atomic<int> made = 0;
+    const auto stats = Execute(fs, std::ssize(jobs),
+                               [&](int64_t i) {
+                                 if (++made == 3) progress.cancel_requested = true;
+                                 return jobs[static_cast<size_t>(i)].Make();
+                               },
+                               {.thread_count = threads, .memory_bytes = 0, .progress = &progress});
+    ASSERT_FALSE(stats.ok());
+    EXPECT_EQ(stats.status().code(), StatusCode::kCancelled);
+    EXPECT_LT(progress.written_bytes, 2'500'000);
+    EXPECT_LE(made, 4);
+  }
+}
+
+// Whatever fails, the caller hears of it: which tensor, and which file.
+TEST(ExecutorTest, ReportsEveryFailure) {
+  MemoryFileSystem disk;
+  std::vector<Job> jobs;
+  jobs.emplace_back("columns", Spec("{a:4} (-,a)"), Spec("{a:3} (a,-)"), Ints{12, 8}, 4);
+  jobs.emplace_back("rows", Spec("{a:2} (a,-)"), Spec("{a:4} (a,-)"), Ints{8, 4}, 4);
+  jobs.emplace_back("replicas", Spec("{a:2} (a,-)"), Spec("{a:2,b:2} (a,-)"), Ints{8, 4}, 4);
+  for (const Job& job : jobs) job.WriteFiles(disk);
+  FaultFileSystem fs(disk);
+  ASSERT_TRUE(ExecuteAll(fs, jobs, {.thread_count = 1, .memory_bytes = 0}).ok());
+  const int64_t operations = fs.operation_count();
+  EXPECT_GT(operations, 20);
+  for (int64_t n = 0; n < operations; ++n) {
+    for (const int threads : {1, 3}) {
+      fs.FailOnce(n);
+      const auto stats = ExecuteAll(fs, jobs, {.thread_count = threads, .memory_bytes = 0});
+      ASSERT_FALSE(stats.ok()) << n;
+      const std::string message = stats.status().message();
+      EXPECT_NE(message.find(Format("injected failure of operation {}: ", n)), std::string::npos)
+          << message;
+    }
+  }
+  // A file that is not there.
+  fs.StopFailing();
+  ASSERT_TRUE(disk.RemoveFile("src/rows_1").ok());
+  const auto stats = ExecuteAll(fs, jobs, {.thread_count = 1, .memory_bytes = 0});
+  ASSERT_FALSE(stats.ok());
+  EXPECT_EQ(stats.status().code(), StatusCode::kNotFound);
+  EXPECT_TRUE(stats.status().message().starts_with("rows: ")) << stats.status().message();
+  EXPECT_NE(stats.status().message().find("src/rows_1"), std::string::npos);
+}
+
+TEST(ExecutorTest, ReportsAJobThatCannotBeMade) {
+  MemoryFileSystem fs;
+  for (const int threads : {1, 5}) {
+    const auto stats = Execute(
+        fs, 3, [](int64_t i) -> Result<TransferJob> { return InvalidInput(Format("job {}", i)); },
+        {.thread_count = threads});
+    ASSERT_FALSE(stats.ok());
+    EXPECT_EQ(stats.status().message(), "job 0");
+  }
+}
+
+TEST(ExecutorTest, DoesNothingForNoJobs) {
+  MemoryFileSystem fs;
+  const auto stats =
+      Execute(fs, 0, [](int64_t) -> Result<TransferJob> { return InvalidInput("none"); }, {});
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(stats->read_bytes, 0);
+}
+
+TEST(ChooseTileOptionsTest, KeepsToTheMemoryOfAThread) {
+  const auto transfer_of = [](const char* layout) {
+    ReplicaChooser chooser;
+    const PlacedTensor placed{.partition = *Partition::Create(*ParseLayout(layout), {1024, 1024})};
+    return *PlanTransfer({.element_size_bytes = 4,
+                          .sources = {placed},
+                          .targets = {placed},
+                          .is_available = Job::Any,
+                          .is_wanted = Job::Any},
+                         chooser);
+  };
+  struct Case {
+    const char* layout;
+    int64_t thread_memory_bytes;
+    int64_t gather_bytes;
+  };
+  const Case cases[] = {{"{a:8} (a,-)", int64_t{48} << 20, int64_t{1} << 20},
+                        {"{a:64} (a,-)", int64_t{48} << 20, int64_t{8} << 20},
+                        {"{a:1024} (a,-)", int64_t{3} << 20, (int64_t{11} << 20) / 8},
+                        {"{a:8} (a,-)", int64_t{1} << 10, int64_t{128} << 10}};
+  for (const Case& c : cases) {
+    const TileOptions options = ChooseTileOptions(transfer_of(c.layout), c.thread_memory_bytes);
+    EXPECT_EQ(options.gather_bytes, c.gather_bytes) << c.layout;
+    EXPECT_LE(options.min_direct_bytes, options.gather_bytes);
+  }
+}
+
+}  // namespace
+}  // namespace relayout
