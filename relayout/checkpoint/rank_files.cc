@@ -88,6 +88,10 @@ Result<std::map<TrainingStep, std::string>> FilesByStep(const Candidates& candid
   std::map<TrainingStep, std::string> files;
   for (const std::string& name : candidates.names) {
     const auto step = StepOfName(name);
+    if (!step && candidates.names.size() == 1) {
+      return InvalidInput(Format("{}: carries no -<epoch>_<step>, by which other files are chosen",
+                                 JoinPath(candidates.folder, name)));
+    }
     if (!step) {
       return InvalidInput(Format(
           "{}: which of {} is meant? {} carries no -<epoch>_<step>; leave one file in the folder",
@@ -112,14 +116,20 @@ std::string StepList(const std::set<TrainingStep>& steps) {
 Status ChooseByStep(const CandidatesOfRank& ranks, const std::optional<TrainingStep>& wanted,
                     RankFiles& found) {
   std::map<int64_t, std::map<TrainingStep, std::string>> files;
+  // The folders with a choice first: they are why steps matter.
+  for (const bool several : {true, false}) {
+    for (const auto& [rank, candidates] : ranks) {
+      if ((candidates.names.size() > 1) != several) continue;
+      RELAYOUT_ASSIGN_OR_RETURN(files[rank], FilesByStep(candidates));
+    }
+  }
   std::set<TrainingStep> common;
   std::set<TrainingStep> all;
-  for (const auto& [rank, candidates] : ranks) {
-    RELAYOUT_ASSIGN_OR_RETURN(files[rank], FilesByStep(candidates));
+  for (const auto& [rank, by_step] : files) {
     std::set<TrainingStep> mine;
-    for (const auto& [step, name] : files[rank]) mine.insert(step);
+    for (const auto& [step, name] : by_step) mine.insert(step);
     all.insert(mine.begin(), mine.end());
-    if (files.size() == 1) {
+    if (rank == files.begin()->first) {
       common = std::move(mine);
     } else {
       std::erase_if(common, [&](const TrainingStep& step) { return !mine.contains(step); });
