@@ -27,7 +27,7 @@ THIRD_PARTY = {
     r"fmt/.*": {"base"},
     r"xxhash\.h|isa-l/.*|isa-l\.h": {"base"},
     r"simdjson\.h": {"format"},
-    r"CLI/.*": {"cli"},
+    r"CLI/.*": {"cli", "benchmarks"},
     r"mpi\.h": {"comm"},
     r"nanobind/.*|Python\.h": {"python"},
     r"benchmark/.*": {"benchmarks"},
