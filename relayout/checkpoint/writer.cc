@@ -68,15 +68,9 @@ Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Begin(FileSystem& fs
 }
 
 Status CheckpointWriter::Prepare() {
-  for (std::string path = options_.directory; !Exists(fs_, path); path = ParentPath(path)) {
-    created_directories_.push_back(path);
-    if (ParentPath(path) == path) break;
-  }
-  RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs_, options_.directory));
+  RELAYOUT_RETURN_IF_ERROR(FindMissingDirectories());
   state_dir_ = JoinPath(options_.directory, kStateFolder);
-  RELAYOUT_RETURN_IF_ERROR(fs_.MakeDirectory(state_dir_));
-  RELAYOUT_ASSIGN_OR_RETURN(const auto lock,
-                            LockIfPossible(fs_, JoinPath(state_dir_, "lock"), /*wait=*/true));
+  RELAYOUT_ASSIGN_OR_RETURN(const auto lock, LockState());
   RELAYOUT_RETURN_IF_ERROR(RemoveDeadStaging());
   RELAYOUT_RETURN_IF_ERROR(FilesToReplace().status());
   for (int64_t n = 0; staging_dir_.empty(); ++n) {
@@ -92,6 +86,28 @@ Status CheckpointWriter::Prepare() {
   RELAYOUT_ASSIGN_OR_RETURN(staging_lock_,
                             LockIfPossible(fs_, JoinPath(staging_dir_, "lock"), /*wait=*/false));
   return OkStatus();
+}
+
+Status CheckpointWriter::FindMissingDirectories() {
+  for (std::string path = options_.directory;; path = ParentPath(path)) {
+    const Status there = fs_.Stat(path).status();
+    if (there.ok()) return OkStatus();
+    // What cannot be looked at may be there: its name would not be made durable.
+    if (there.code() != StatusCode::kNotFound) return there;
+    created_directories_.push_back(path);
+    if (ParentPath(path) == path) return OkStatus();
+  }
+}
+
+Result<std::unique_ptr<FileLock>> CheckpointWriter::LockState() {
+  constexpr int kAttempts = 100;
+  for (int attempt = 1;; ++attempt) {
+    RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs_, state_dir_));
+    auto lock = LockIfPossible(fs_, JoinPath(state_dir_, "lock"), /*wait=*/true);
+    // A sibling that ends removes an empty state folder, perhaps just now.
+    const bool vanished = !lock.ok() && lock.status().code() == StatusCode::kNotFound;
+    if (!vanished || attempt == kAttempts) return lock;
+  }
 }
 
 Status CheckpointWriter::RemoveDeadStaging() {
@@ -115,6 +131,15 @@ Result<std::vector<std::string>> CheckpointWriter::FilesToReplace() {
   return std::vector<std::string>{options_.single_file};
 }
 
+// A record that cannot be read is an error and no stranger's: the file beside it would be replaced.
+Result<bool> CheckpointWriter::IsSibling(int64_t rank) {
+  const auto record = ReadWholeFile(fs_, RecordPath(rank), int64_t{16} << 20);
+  if (record.status().code() == StatusCode::kNotFound) return false;
+  if (!record.ok()) return record.status();
+  const auto other = ParseGeneration(*record);
+  return other.ok() && IsSameGeneration(*other, generation_);
+}
+
 Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(options_.directory));
   std::vector<std::string> replaced;
@@ -122,13 +147,10 @@ Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
     const auto rank = RankOfFolder(entry.name);
     if (!rank || entry.kind != FileKind::kDirectory) continue;
     const std::string folder = JoinPath(options_.directory, entry.name);
-    bool is_sibling = false;
     if (!options_.whole_set && !std::binary_search(ranks_.begin(), ranks_.end(), *rank)) {
-      const auto record = ReadWholeFile(fs_, RecordPath(*rank), int64_t{16} << 20);
-      const auto other = record.ok() ? ParseGeneration(*record) : record.status();
-      is_sibling = other.ok() && IsSameGeneration(*other, generation_);
+      RELAYOUT_ASSIGN_OR_RETURN(const bool is_sibling, IsSibling(*rank));
+      if (is_sibling) continue;
     }
-    if (is_sibling) continue;
     RELAYOUT_ASSIGN_OR_RETURN(const auto files, fs_.List(folder));
     for (const DirectoryEntry& file : files) {
       if (FormatOfName(file.name)) replaced.push_back(JoinPath(folder, file.name));
@@ -180,28 +202,37 @@ Result<std::map<int64_t, std::string>> CheckpointWriter::Publish(int thread_coun
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(thread_count, std::ssize(files), [&](int64_t i) {
     return Finish(*files[static_cast<size_t>(i)]);
   }));
+  RELAYOUT_RETURN_IF_ERROR(StageRecords());
 
-  {
-    RELAYOUT_ASSIGN_OR_RETURN(const auto lock,
-                              LockIfPossible(fs_, JoinPath(state_dir_, "lock"), /*wait=*/true));
-    RELAYOUT_ASSIGN_OR_RETURN(const auto replaced, FilesToReplace());
-    Status status = MoveAll(replaced);
-    if (status.ok()) status = SyncFolders();
-    if (!status.ok()) {
-      Rollback();
-      return status;
-    }
-    RELAYOUT_RETURN_IF_ERROR(PublishRecords());
-    // From here on the set stands; what is left over goes with the staging folder.
-    staging_lock_.reset();
-    const Status removed = RemoveTree(fs_, staging_dir_);
-    staging_dir_.clear();
-    moves_.clear();
-    RELAYOUT_RETURN_IF_ERROR(removed);
-  }
+  RELAYOUT_ASSIGN_OR_RETURN(const auto lock, LockState());
+  RELAYOUT_ASSIGN_OR_RETURN(const auto replaced, FilesToReplace());
+  Status status = MoveOldAway(replaced);
+  if (status.ok()) status = MoveNewIn(replaced);
+  if (!status.ok()) return Rollback(status);
+  // From here on the set stands. What is left over goes with the staging folder, now or in the next
+  // run.
+  moves_.clear();
+  staging_lock_.reset();
+  static_cast<void>(RemoveTree(fs_, staging_dir_));
+  staging_dir_.clear();
   std::map<int64_t, std::string> final_paths;
   for (const auto& [rank, file] : staged_) final_paths[rank] = file.final_path;
   return final_paths;
+}
+
+std::string CheckpointWriter::StagedRecordPath(int64_t rank) const {
+  return JoinPath(staging_dir_, Format("record-{}", rank));
+}
+
+Status CheckpointWriter::StageRecords() {
+  if (!options_.single_file.empty()) return OkStatus();
+  for (const auto& [rank, file] : staged_) {
+    const std::string name = JoinPath(Format("rank_{}", rank), BaseName(file.final_path));
+    RELAYOUT_RETURN_IF_ERROR(WriteWholeFile(fs_, StagedRecordPath(rank),
+                                            SerializeGeneration(generation_, name, file.size_bytes),
+                                            options_.sync));
+  }
+  return OkStatus();
 }
 
 Status CheckpointWriter::Move(const std::string& from, const std::string& to) {
@@ -210,11 +241,55 @@ Status CheckpointWriter::Move(const std::string& from, const std::string& to) {
   return OkStatus();
 }
 
-// Steps 8 and 9.
-Status CheckpointWriter::MoveAll(const std::vector<std::string>& replaced) {
+Status CheckpointWriter::SyncAll(const std::set<std::string>& folders) {
+  if (!options_.sync) return OkStatus();
+  for (const std::string& folder : folders) {
+    RELAYOUT_RETURN_IF_ERROR(fs_.SyncDirectory(folder));
+  }
+  return OkStatus();
+}
+
+// Step 8. Records go before the files that they vouch for, and all of the old set is durably gone
+// before any of the new one shows: a power cut may undo renames in some folders and not in others.
+Status CheckpointWriter::MoveOldAway(const std::vector<std::string>& replaced) {
+  RELAYOUT_ASSIGN_OR_RETURN(const auto records, RecordsToReplace(replaced));
+  for (const std::string& name : records) {
+    RELAYOUT_RETURN_IF_ERROR(
+        Move(JoinPath(state_dir_, name), JoinPath(staging_dir_, "replaced-record-" + name)));
+  }
+  if (!records.empty()) RELAYOUT_RETURN_IF_ERROR(SyncAll({state_dir_}));
+  std::set<std::string> folders;
   for (size_t i = 0; i < replaced.size(); ++i) {
     RELAYOUT_RETURN_IF_ERROR(Move(replaced[i], JoinPath(staging_dir_, Format("replaced-{}", i))));
+    folders.insert(ParentPath(replaced[i]));
   }
+  return SyncAll(folders);
+}
+
+// Those of ranks that are written or replaced, or that have no folder any more; siblings keep
+// theirs.
+Result<std::vector<std::string>> CheckpointWriter::RecordsToReplace(
+    const std::vector<std::string>& replaced) {
+  std::vector<std::string> records;
+  if (!options_.single_file.empty()) return records;
+  std::set<std::string> folders;
+  for (const std::string& path : replaced) folders.insert(BaseName(ParentPath(path)));
+  RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(state_dir_));
+  for (const DirectoryEntry& entry : entries) {
+    const auto rank = RankOfFolder(entry.name);
+    if (!rank) continue;
+    if (folders.contains(entry.name) || staged_.contains(*rank) ||
+        !Exists(fs_, JoinPath(options_.directory, entry.name))) {
+      records.push_back(entry.name);
+    }
+  }
+  return records;
+}
+
+// Steps 9 and 10.
+Status CheckpointWriter::MoveNewIn(const std::vector<std::string>& replaced) {
+  std::set<std::string> folders = {options_.directory};
+  for (const std::string& created : created_directories_) folders.insert(ParentPath(created));
   for (const auto& [rank, file] : staged_) {
     const std::string folder = ParentPath(file.final_path);
     if (!Exists(fs_, folder)) {
@@ -222,64 +297,50 @@ Status CheckpointWriter::MoveAll(const std::vector<std::string>& replaced) {
       created_folders_.push_back(folder);
     }
     RELAYOUT_RETURN_IF_ERROR(Move(file.staged_path, file.final_path));
+    folders.insert(folder);
   }
   // Folders of a larger set that was replaced; one with other files in it stays.
   for (const std::string& path : replaced) {
     if (path != options_.single_file) static_cast<void>(fs_.RemoveDirectory(ParentPath(path)));
   }
-  return OkStatus();
+  RELAYOUT_RETURN_IF_ERROR(SyncAll(folders));
+  if (!options_.single_file.empty()) return OkStatus();
+  for (const auto& [rank, file] : staged_) {
+    RELAYOUT_RETURN_IF_ERROR(Move(StagedRecordPath(rank), RecordPath(rank)));
+  }
+  return SyncAll({state_dir_});
 }
 
-void CheckpointWriter::Rollback() {
-  // Best effort, in reverse: new files back into the staging folder, old ones to their names.
+// In reverse: new files back into the staging folder, old ones to their names. Returns `cause`,
+// with what could not be undone.
+Status CheckpointWriter::Rollback(const Status& cause) {
+  std::set<std::string> folders;
+  Status failure;
   for (auto move = moves_.rbegin(); move != moves_.rend(); ++move) {
-    if (!Exists(fs_, ParentPath(move->first))) {
-      static_cast<void>(fs_.MakeDirectory(ParentPath(move->first)));
-    }
-    static_cast<void>(fs_.Rename(move->second, move->first));
+    const std::string folder = ParentPath(move->first);
+    if (!Exists(fs_, folder)) static_cast<void>(fs_.MakeDirectory(folder));
+    const Status renamed = fs_.Rename(move->second, move->first);
+    if (failure.ok()) failure = renamed;
+    // Both sides, or the new set comes back with the next power cut.
+    folders.insert(folder);
+    folders.insert(ParentPath(move->second));
   }
   moves_.clear();
   for (const std::string& folder : created_folders_) {
-    static_cast<void>(fs_.RemoveDirectory(folder));
+    if (fs_.RemoveDirectory(folder).ok()) folders.erase(folder);
   }
-}
-
-Status CheckpointWriter::SyncFolders() {
-  if (!options_.sync) return OkStatus();
-  std::set<std::string> folders = {options_.directory};
-  for (const std::string& created : created_directories_) folders.insert(ParentPath(created));
-  for (const auto& [rank, file] : staged_) folders.insert(ParentPath(file.final_path));
-  for (const std::string& folder : folders) {
-    RELAYOUT_RETURN_IF_ERROR(fs_.SyncDirectory(folder));
-  }
-  return OkStatus();
-}
-
-// Step 10. Records of ranks that are gone go too.
-Status CheckpointWriter::PublishRecords() {
-  if (!options_.single_file.empty()) return OkStatus();
-  RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(state_dir_));
-  for (const DirectoryEntry& entry : entries) {
-    const auto rank = RankOfFolder(entry.name);
-    if (rank && !Exists(fs_, JoinPath(options_.directory, entry.name))) {
-      RELAYOUT_RETURN_IF_ERROR(fs_.RemoveFile(JoinPath(state_dir_, entry.name)));
-    }
-  }
-  for (const auto& [rank, file] : staged_) {
-    const std::string name = Format("rank_{}", rank);
-    const std::string record = JoinPath(staging_dir_, "record-" + name);
-    RELAYOUT_RETURN_IF_ERROR(
-        WriteWholeFile(fs_, record,
-                       SerializeGeneration(generation_, JoinPath(name, BaseName(file.final_path)),
-                                           file.size_bytes),
-                       options_.sync));
-    RELAYOUT_RETURN_IF_ERROR(fs_.Rename(record, RecordPath(rank)));
-  }
-  return options_.sync ? fs_.SyncDirectory(state_dir_) : OkStatus();
+  folders.erase(staging_dir_);
+  folders.insert(options_.directory);
+  for (const std::string& folder : folders) static_cast<void>(SyncAll({folder}));
+  if (failure.ok()) return cause;
+  // The old files are worth more than a clean folder.
+  const std::string kept = std::exchange(staging_dir_, "");
+  return {cause.code(), Format("{}; what was there before could not be put back ({}): it is in {}, "
+                               "which the next run into this folder removes",
+                               cause.message(), failure.message(), kept)};
 }
 
 CheckpointWriter::~CheckpointWriter() {
-  if (!moves_.empty()) Rollback();
   staging_lock_.reset();
   if (!staging_dir_.empty()) static_cast<void>(RemoveTree(fs_, staging_dir_));
   if (!state_dir_.empty()) RemoveEmptyState();
@@ -288,12 +349,14 @@ CheckpointWriter::~CheckpointWriter() {
 // The state folder stays only with records in it or while a sibling works in it; directories that
 // were made for us go when nothing came into them.
 void CheckpointWriter::RemoveEmptyState() {
-  const std::string lock_path = JoinPath(state_dir_, "lock");
-  const auto lock = LockIfPossible(fs_, lock_path, /*wait=*/false);
-  const auto entries = fs_.List(state_dir_);
-  if (!lock.ok() || !entries.ok() || entries->size() != 1) return;
-  static_cast<void>(fs_.RemoveFile(lock_path));
-  static_cast<void>(fs_.RemoveDirectory(state_dir_));
+  if (Exists(fs_, state_dir_)) {
+    const std::string lock_path = JoinPath(state_dir_, "lock");
+    const auto lock = LockIfPossible(fs_, lock_path, /*wait=*/false);
+    const auto entries = fs_.List(state_dir_);
+    if (!lock.ok() || !entries.ok() || entries->size() > 1) return;
+    static_cast<void>(fs_.RemoveFile(lock_path));
+    static_cast<void>(fs_.RemoveDirectory(state_dir_));
+  }
   for (const std::string& created : created_directories_) {
     if (!fs_.RemoveDirectory(created).ok()) return;
   }

@@ -14,20 +14,20 @@
 //             (the executor fills in the payload)
 //   Publish   6. trailers, fsync of each file, generation records
 //             7. take DIR/.relayout/lock and look again, as siblings may have published meanwhile
-//             8. move what is replaced into the staging folder: from here on nothing of the old set
-//             is
-//                visible, and nothing of the new one yet
+//             8. move what is replaced into the staging folder, records first; fsync the folders:
+//                from here on nothing of the old set is visible, and nothing of the new one yet
 //             9. rename each file to its final name; fsync the folders
-//            10. rename the records; remove the staging folder
+//            10. rename the records; fsync; remove the staging folder
 //
-// A failure before 8 leaves the directory as it was; one in 8 or 9 is rolled back. A kill at any
-// moment leaves whole files of one generation only; files moved away or staged are then lost, the
-// source is not. Without `sync` nothing is promised about power cuts.
+// A failure before 8 leaves the directory as it was; one in 8 to 10 is rolled back. A kill or a
+// power cut at any moment leaves whole files of one generation only; files moved away or staged are
+// then lost, the source is not. Without `sync` nothing is promised about power cuts.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -86,18 +86,25 @@ class CheckpointWriter {
 
   std::string FinalPath(int64_t rank) const;
   std::string RecordPath(int64_t rank) const;
+  std::string StagedRecordPath(int64_t rank) const;
   Status Prepare();
+  Status FindMissingDirectories();
+  Result<std::unique_ptr<FileLock>> LockState();
   Status RemoveDeadStaging();
   // Final files that must make way; fails when they may not.
   Result<std::vector<std::string>> FilesToReplace();
   Result<std::vector<std::string>> FilesToReplaceInSet();
+  // Was the file of this rank written by a run of our generation?
+  Result<bool> IsSibling(int64_t rank);
+  Result<std::vector<std::string>> RecordsToReplace(const std::vector<std::string>& replaced);
   Status Finish(const StagedFile& file);
+  Status StageRecords();
   // A rename that Rollback undoes.
   Status Move(const std::string& from, const std::string& to);
-  Status MoveAll(const std::vector<std::string>& replaced);
-  Status PublishRecords();
-  void Rollback();
-  Status SyncFolders();
+  Status MoveOldAway(const std::vector<std::string>& replaced);
+  Status MoveNewIn(const std::vector<std::string>& replaced);
+  Status SyncAll(const std::set<std::string>& folders);
+  Status Rollback(const Status& cause);
   void RemoveEmptyState();
 
   FileSystem& fs_;
