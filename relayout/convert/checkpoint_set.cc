@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/convert/checkpoint_set.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "relayout/base/text.h"
@@ -36,12 +37,14 @@ Result<RankFiles> FilesOf(FileSystem& fs, const CheckpointSetSpec& spec) {
 }
 
 Status CheckRanks(const CheckpointSetSpec& spec, const RankFiles& files, const Strategy& strategy) {
-  const auto& [last_rank, last_path] = *files.path_of_rank.rbegin();
-  if (last_rank < strategy.rank_count()) return OkStatus();
+  const auto stranger = std::find_if(
+      files.path_of_rank.rbegin(), files.path_of_rank.rend(),
+      [&](const auto& entry) { return entry.first < 0 || entry.first >= strategy.rank_count(); });
+  if (stranger == files.path_of_rank.rend()) return OkStatus();
   return InvalidInput(
-      Format("{}: {} ({}) has no place in {}, which is for {} (0-{}); is it the strategy of this "
-             "checkpoint?",
-             spec.text(), Format("rank {}", last_rank), last_path, *spec.strategy_path,
+      Format("{}: rank {} ({}) has no place in {}, which is for {} (0-{}); is it the strategy of "
+             "this checkpoint?",
+             spec.text(), stranger->first, stranger->second, *spec.strategy_path,
              Count(strategy.rank_count(), "rank"), strategy.rank_count() - 1));
 }
 
