@@ -32,6 +32,11 @@ Result<MergeReport> MergeStrategies(FileSystem& fs, const std::string& directory
   if (!strategy.ok()) return strategy.status().WithContext(directory);
   report.rank_count = strategy->rank_count();
 
+  // The folders whose entries must become durable: that of the file, and above every new one.
+  std::vector<std::string> folders = {ParentPath(output_path)};
+  while (!Exists(fs, folders.back()) && ParentPath(folders.back()) != folders.back()) {
+    folders.push_back(ParentPath(folders.back()));
+  }
   RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs, ParentPath(output_path)));
   const std::string bytes = output_path.ends_with(".json") ? SerializeStrategyJson(merged)
                                                            : SerializeStrategyProtobuf(merged);
@@ -43,7 +48,7 @@ Result<MergeReport> MergeStrategies(FileSystem& fs, const std::string& directory
     static_cast<void>(fs.RemoveFile(temporary));
     return status;
   }
-  RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory(ParentPath(output_path)));
+  for (const std::string& folder : folders) RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory(folder));
   return report;
 }
 
