@@ -10,6 +10,7 @@
 #include "relayout/base/text.h"
 #include "relayout/checkpoint/writer.h"
 #include "relayout/convert/load_strategy.h"
+#include "relayout/convert/plausibility.h"
 #include "relayout/convert/rank_list.h"
 #include "relayout/convert/replica_check.h"
 #include "relayout/convert/target_files.h"
@@ -38,6 +39,9 @@ class Transformation {
     RELAYOUT_ASSIGN_OR_RETURN(
         contents_, DecideContents(*source_, *target_, has_target_strategy(), target_name(),
                                   is_wanted_, request_.contents));
+    if (!request_.trust_strategy) {
+      RELAYOUT_RETURN_IF_ERROR(CheckStrategyIsPlausible(fs_, *source_, contents_));
+    }
     RELAYOUT_RETURN_IF_ERROR(CheckReplicas());
     RELAYOUT_RETURN_IF_ERROR(ChooseSourceRanks());
     RELAYOUT_RETURN_IF_ERROR(PlanFiles());
@@ -130,9 +134,12 @@ class Transformation {
     const std::string& target =
         request_.target_file.empty() ? request_.target_directory : request_.target_file;
     const auto info = fs_.Stat(target);
-    if (!info.ok()) return OkStatus();
+    if (info.status().code() == StatusCode::kNotFound) return OkStatus();
+    if (!info.ok()) return info.status();
+    Status unknown;  // What cannot be looked at may be the target.
     const auto is_same = [&](const std::string& path) {
       const auto other = fs_.Stat(path);
+      if (!other.ok() && unknown.ok()) unknown = other.status();
       return other.ok() && other->device == info->device && other->inode == info->inode;
     };
     const auto refuse = [&](const std::string& path) {
@@ -150,7 +157,7 @@ class Transformation {
         return refuse(file.path);
       }
     }
-    return OkStatus();
+    return unknown;
   }
 
   Status CheckReplicas() {
