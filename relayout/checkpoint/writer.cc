@@ -292,9 +292,12 @@ Status CheckpointWriter::MoveNewIn(const std::vector<std::string>& replaced) {
   for (const std::string& created : created_directories_) folders.insert(ParentPath(created));
   for (const auto& [rank, file] : staged_) {
     const std::string folder = ParentPath(file.final_path);
-    if (!Exists(fs_, folder)) {
+    const Status there = fs_.Stat(folder).status();
+    if (there.code() == StatusCode::kNotFound) {
       RELAYOUT_RETURN_IF_ERROR(fs_.MakeDirectory(folder));
       created_folders_.push_back(folder);
+    } else if (!there.ok()) {
+      return there;
     }
     RELAYOUT_RETURN_IF_ERROR(Move(file.staged_path, file.final_path));
     folders.insert(folder);
