@@ -172,6 +172,8 @@ void AddTransformCommand(CLI::App& app, int& exit_code) {
                     "Make it an error when a parameter is in one strategy only");
   command->add_flag("--check-replicas", request.check_replicas,
                     "First compare all replicas of the source bit by bit");
+  command->add_flag("--trust-strategy", request.trust_strategy,
+                    "Go on although the files look as if saved under another strategy");
   command->add_flag("--no-crc-check", options->no_crc_check,
                     "Do not check CRC trailers of source files");
   command->add_flag("--crc", request.crc_trailer, "Append CRC trailers (.ckpt)");

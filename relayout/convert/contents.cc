@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "relayout/base/text.h"
@@ -143,7 +144,10 @@ class Decider {
       const auto placement = std::find_if(from.begin(), from.end(),
                                           [stage](const Placement& p) { return p.stage == stage; });
       // A copy on a stage that does not own the parameter (a tied one): not needed.
-      if (placement == from.end()) continue;
+      if (placement == from.end()) {
+        unplaced_.insert(value.name);
+        continue;
+      }
       RELAYOUT_ASSIGN_OR_RETURN(const Dims shape, WholeShapeOf(held, *placement));
       if (whole && shape != *whole) {
         return InvalidInput(
@@ -258,6 +262,10 @@ class Decider {
     Report("left_out", left_out_,
            "not in the target strategy: left out (--keep-extra keeps them whole)");
     Report("scratch", scratch_, "gradient accumulators, which training makes anew: left out");
+    Report(
+        "unplaced", {unplaced_.begin(), unplaced_.end()},
+        "also in files of stages where the source strategy does not place them: those copies were "
+        "not read");
     std::vector<std::string> carried;
     for (const TargetValue& value : contents_.values) {
       if (value.carried) carried.push_back(Printable(value.name));
@@ -281,6 +289,7 @@ class Decider {
   Contents contents_;
   std::vector<std::string> left_out_;
   std::vector<std::string> scratch_;
+  std::set<std::string> unplaced_;
 };
 
 }  // namespace

@@ -38,7 +38,9 @@ struct ContentsOptions {
 
 // Something the user should know about a run that succeeds. `kind` is for programs.
 struct Note {
-  std::string kind;  // "left_out", "missing", "scratch", "disagreement", "missing_rank", "choice"
+  // "left_out", "missing", "scratch", "carried", "unplaced", "disagreement", "missing_rank",
+  // "choice".
+  std::string kind;
   std::string message;
 };
 

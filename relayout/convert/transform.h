@@ -42,6 +42,8 @@ struct TransformRequest {
   // Compare all replicas of the source bit by bit first; any difference is an error that names the
   // ranks.
   bool check_replicas = false;
+  // Do not ask whether the files' contents fit the source strategy; see plausibility.h.
+  bool trust_strategy = false;
   // Check the CRC trailers of source files that carry one.
   bool check_crc = true;
 
