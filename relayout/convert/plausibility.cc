@@ -78,7 +78,7 @@ Status CheckSlicesDiffer(FileSystem& fs, const CheckpointSet& source, const Cont
              "rank's file "
              "without a source strategy (--trust-strategy goes on)",
              Printable(equal->name), first_rank, last_rank, *source.spec.strategy_path,
-             equal_count > 1 ? Format(", as of {} more tensors", equal_count - 1) : ""));
+             equal_count > 1 ? Format(", as of {}", Count(equal_count - 1, "more tensor")) : ""));
 }
 
 Status CheckStagesAreApart(const CheckpointSet& source) {
