@@ -51,6 +51,8 @@ std::string CheckpointWriter::RecordPath(int64_t rank) const {
   return JoinPath(state_dir_, Format("rank_{}", rank));
 }
 
+std::string CheckpointWriter::StateLockPath() const { return JoinPath(state_dir_, "lock"); }
+
 Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Begin(FileSystem& fs,
                                                                   CheckpointWriterOptions options,
                                                                   std::vector<int64_t> ranks,
@@ -103,7 +105,7 @@ Result<std::unique_ptr<FileLock>> CheckpointWriter::LockState() {
   constexpr int kAttempts = 100;
   for (int attempt = 1;; ++attempt) {
     RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs_, state_dir_));
-    auto lock = LockIfPossible(fs_, JoinPath(state_dir_, "lock"), /*wait=*/true);
+    auto lock = LockIfPossible(fs_, StateLockPath(), /*wait=*/true);
     // A sibling that ends removes an empty state folder, perhaps just now.
     const bool vanished = !lock.ok() && lock.status().code() == StatusCode::kNotFound;
     if (!vanished || attempt == kAttempts) return lock;
@@ -344,20 +346,23 @@ Status CheckpointWriter::Rollback(const Status& cause) {
 }
 
 CheckpointWriter::~CheckpointWriter() {
+  if (state_dir_.empty()) return;
+  // Under the lock: a staging folder whose own lock is free looks dead, and a sibling that removes
+  // it would use its name again while we still remove what has that name.
+  const auto lock = Exists(fs_, state_dir_) ? LockIfPossible(fs_, StateLockPath(), /*wait=*/true)
+                                            : std::unique_ptr<FileLock>();
   staging_lock_.reset();
   if (!staging_dir_.empty()) static_cast<void>(RemoveTree(fs_, staging_dir_));
-  if (!state_dir_.empty()) RemoveEmptyState();
+  if (lock.ok()) RemoveEmptyState();
 }
 
 // The state folder stays only with records in it or while a sibling works in it; directories that
-// were made for us go when nothing came into them.
+// were made for us go when nothing came into them. Under the state lock.
 void CheckpointWriter::RemoveEmptyState() {
   if (Exists(fs_, state_dir_)) {
-    const std::string lock_path = JoinPath(state_dir_, "lock");
-    const auto lock = LockIfPossible(fs_, lock_path, /*wait=*/false);
     const auto entries = fs_.List(state_dir_);
-    if (!lock.ok() || !entries.ok() || entries->size() > 1) return;
-    static_cast<void>(fs_.RemoveFile(lock_path));
+    if (!entries.ok() || entries->size() > 1) return;
+    static_cast<void>(fs_.RemoveFile(StateLockPath()));
     static_cast<void>(fs_.RemoveDirectory(state_dir_));
   }
   for (const std::string& created : created_directories_) {

@@ -87,6 +87,7 @@ class CheckpointWriter {
   std::string FinalPath(int64_t rank) const;
   std::string RecordPath(int64_t rank) const;
   std::string StagedRecordPath(int64_t rank) const;
+  std::string StateLockPath() const;
   Status Prepare();
   Status FindMissingDirectories();
   Result<std::unique_ptr<FileLock>> LockState();

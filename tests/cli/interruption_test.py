@@ -140,6 +140,34 @@ class LargeSet(CliTest):
         self.assertEqual(everything(self.folder), set())
 
 
+class Siblings(CliTest):
+    def test_some_fail(self) -> None:
+        """Four processes write a rank each; as many others fail beside them and clean up."""
+        self.ok("transform", *retrain(), self.folder / "want")
+        want = hashes(self.folder / "want")
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+        for attempt in range(25):
+            dst = self.folder / f"dst-{attempt}"
+            command = [program(), "transform", *map(str, retrain()), str(dst), "--rank"]
+            running = []
+            for rank in range(4):
+                for setup in (None, limit):
+                    process = subprocess.Popen([*command, str(rank)], stdout=subprocess.PIPE,
+                                               stderr=subprocess.PIPE, text=True, preexec_fn=setup)  # fmt: skip
+                    running.append((process, setup is None))
+            for process, should_succeed in running:
+                _, errors = process.communicate(timeout=120)
+                if should_succeed:
+                    self.assertEqual((process.returncode, errors), (0, ""))
+                else:
+                    self.assertNotEqual(process.returncode, 0)
+            self.assertEqual(hashes(dst), want)
+            self.assertEqual([path.name for path in (dst / ".relayout").glob("staging*")], [])
+
+
 class FullDisk(CliTest):
     """A tmpfs of 1 MiB, in a mount namespace of its own."""
 
