@@ -16,8 +16,9 @@
 
 namespace relayout {
 
-// Reads at most 4 KiB from two slices of each of at most 16 tensors. Samples of few different bytes
-// (zeros, ones) say nothing; all of the others must agree before anything is refused.
+// Reads at most 4 KiB from two slices of each of at most 16 floating-point tensors. Samples that
+// are short or of few different bytes (zeros, ones) say nothing; all of the others must agree
+// before anything is refused.
 Status CheckStrategyIsPlausible(FileSystem& fs, const CheckpointSet& source,
                                 const Contents& contents);
 
