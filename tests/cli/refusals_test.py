@@ -395,6 +395,70 @@ class Strategies(RefusalTest):
                                                  "parallel_layout_item": {"layer1.weight": layout}}))  # fmt: skip
 
 
+class OtherVerbs(RefusalTest):
+    """verify, diff, inspect and ranks name the culprit, too, and write nothing."""
+
+    def test_verify(self) -> None:
+        self.ok("transform", *self.case())
+        file = self.dst / "rank_1" / "checkpoint_1.ckpt"
+        whole = file.read_bytes()
+        for contents, word in {b"": "empty", whole[:-1]: "truncated"}.items():
+            file.write_bytes(contents)
+            message = self.refused(1, "verify", *self.case())
+            self.assertIn(str(file), message)
+            self.assertIn(word, message)
+        file.unlink()
+        self.assertIn(str(file.parent), self.refused(1, "verify", *self.case()))
+        file.parent.rmdir()
+        done = self.run_cli("verify", *self.case())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("rank 1", done.stdout)
+        self.ok("verify", *self.case(), "--rank", 0)
+
+    def test_verify_finds_what_is_missing_superfluous_or_of_another_kind(self) -> None:
+        self.ok("transform", *self.case())
+        right = files.rank_values(WHOLE, TARGET, 1) | EXTRA
+        bias = right["layer1.bias"]
+        for change in ({"layer1.bias": None}, {"more": bias},
+                       {"layer1.bias": files.Tensor("Int32", bias.shape, bias.contents)},
+                       {"layer1.bias": files.Tensor("Float32", [2, 2], bias.contents)},
+                       {"layer1.bias": files.Tensor("Float32", [4], bias.contents[::-1])}):  # fmt: skip
+            values = {n: v for n, v in (right | change).items() if v is not None}
+            files.write_ckpt(self.dst / "rank_1" / "checkpoint_1.ckpt", values)
+            done = self.run_cli("verify", *self.case())
+            self.assertEqual((done.returncode, done.stderr), (1, ""))
+            self.assertIn(f"rank 1: {next(iter(change))}", done.stdout)
+            self.assertIn("1 problem: ", done.stdout)
+        files.write_ckpt(self.dst / "rank_1" / "checkpoint_1.ckpt", right)
+        self.ok("verify", *self.case())
+
+    def test_diff_finds_each_kind(self) -> None:
+        whole = self.folder / "whole" / "w.ckpt"
+        for change, text in (({}, ""), ({"layer1.bias": None}, "only in"), ({"more": EXTRA["global_step"]}, "only in"),
+                             ({"layer1.bias": files.counting("Float16", [8])}, "f16[8]"),
+                             ({"layer1.bias": files.counting("Float32", [8])}, "differ")):  # fmt: skip
+            values = {n: v for n, v in (WHOLE | EXTRA | change).items() if v is not None}
+            files.write_ckpt(whole, values)
+            done = self.run_cli("diff", self.src, whole, "--a-strategy", self.src_strategy)
+            self.assertEqual((done.returncode, done.stderr), (1 if change else 0, ""), done)
+            self.assertIn(text, done.stdout)
+            for name in change:
+                self.assertIn(f"{name}: ", done.stdout)
+
+    def test_inspect(self) -> None:
+        self.file(2).write_bytes(b"")
+        for path in (self.src, self.file(2)):
+            self.assertIn(str(self.file(2)), self.refused(1, "inspect", path))
+        self.assertIn("nothing", self.refused(1, "inspect", self.folder / "nothing"))
+
+    def test_ranks(self) -> None:
+        strategies = self.case()[2:]
+        self.assertIn("0-1", self.refused(1, "ranks", 2, *strategies))
+        self.assertIn("strategy", self.refused(1, "ranks", 0))
+        self.src_strategy.write_bytes(b"")
+        self.assertIn(str(self.src_strategy), self.refused(1, "ranks", 0, *strategies))
+
+
 class Merging(CliTest):
     STAGES = Strategy([{"a": Layout([2], [[0]])}, {"b": Layout([2], [[0]])}, {"c": Layout([2], [[]])}])
 
