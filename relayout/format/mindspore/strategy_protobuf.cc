@@ -150,6 +150,11 @@ class Parser {
         RELAYOUT_ASSIGN_OR_RETURN(
             std::vector<int64_t> cuts,
             ReadNumbers(window_, field, "parallel_strategy", kMaxOperatorDims));
+        for (const int64_t cut : cuts) {
+          if (cut >= 0 && cut <= std::numeric_limits<uint32_t>::max()) continue;
+          return InvalidInput(
+              Format("the parallel_strategy at byte {} cuts into {}", field.offset_bytes, cut));
+        }
         op.strategy.push_back(std::move(cuts));
       }
     }
