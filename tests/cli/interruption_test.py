@@ -16,7 +16,7 @@ from cli import CliTest, everything, hashes, program, retrain
 from layouts import Layout, Strategy
 
 MIB = 1 << 20
-SEED = int(os.environ.get("SEED", random.randrange(1 << 30)))
+SEED = int(os.environ.get("SEED", 1))
 
 
 class LargeSet(CliTest):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """relayout against MindSpore's own transforms, on what these support and get right.
 
-SEED=n repeats a run; CASES=n changes its length.
+SEED=n gives other cases, CASES=n more or fewer.
 """
 
 import contextlib

@@ -148,6 +148,7 @@ def put(rng: random.Random, stages: list[Stage], number: int, name: str, ndim: i
 def random_world(seed: int, options: Options = Options()) -> World:
     rng = random.Random(seed)
     np_rng = np.random.default_rng(seed)
+    without = {0: "source", 1: "target"}.get(seed % 10)  # Which strategy is left out.
     source_devices, source_stages, target_devices, target_stages = random_counts(rng, options)
     source: list[Stage] = [{} for _ in range(source_stages)]
     target: list[Stage] = [{} for _ in range(target_stages)]
@@ -157,7 +158,7 @@ def random_world(seed: int, options: Options = Options()) -> World:
         name = name.format(number)
         ndim = rng.choice([0, 1, 1, 2, 2, 2, 2, 3, 4])
         layouts = put(rng, source, number, name, ndim, source_devices, options)
-        if options.mindspore or number < target_stages or rng.random() < 0.9:
+        if options.mindspore or without or number < target_stages or rng.random() < 0.9:
             layouts += put(rng, target, number, name, ndim, target_devices, options)
         else:
             left_out.add(name)
@@ -173,9 +174,9 @@ def random_world(seed: int, options: Options = Options()) -> World:
         if options.strings:
             extra["who"] = rng.choice(["me", "", "übung 检查点 \U0001f600"])
     world = World(whole, Strategy(source), Strategy(target), extra, left_out)
-    if source_devices * source_stages == 1 and rng.random() < 0.5 and not left_out:
+    if without == "source":
         world.source = None
-    elif target_devices * target_stages == 1 and rng.random() < 0.5 and not left_out:
+    if without == "target":
         world.target = None
     return world
 
