@@ -51,8 +51,9 @@ struct Options {
 std::vector<Tensor> GptTensors(int64_t size_bytes) {
   // A layer has 12 h^2 parameters of 2 + 4 + 4 bytes; keep about eight layers.
   int64_t hidden = 96;
-  while (8 * 12 * hidden * hidden * 10 < size_bytes) hidden += 96;
-  const int64_t layer_bytes = 12 * hidden * hidden * 10;
+  const auto layer_bytes_of = [](int64_t h) { return 12 * h * h * 10; };
+  while (8 * layer_bytes_of(hidden) < size_bytes) hidden += 96;
+  const int64_t layer_bytes = layer_bytes_of(hidden);
   const int64_t vocabulary = 12 * hidden;
   const int64_t layers =
       std::max<int64_t>(1, (size_bytes - vocabulary * hidden * 10) / layer_bytes);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
@@ -27,7 +28,7 @@ void OnSignal(int signal) {
 }
 
 std::string TimeText(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const int64_t whole = std::llround(seconds);
   if (whole < 60) return Format("{} s", whole);
   if (whole < 3600) return Format("{} min {} s", whole / 60, whole % 60);
   return Format("{} h {} min", whole / 3600, whole / 60 % 60);

@@ -108,6 +108,7 @@ Result<std::map<TrainingStep, std::string>> FilesByStep(const Candidates& candid
 
 std::string StepList(const std::set<TrainingStep>& steps) {
   std::vector<std::string> texts;
+  texts.reserve(steps.size());
   for (const TrainingStep& step : steps) texts.push_back(Format("{}_{}", step.epoch, step.step));
   return texts.empty() ? "none" : JoinLimited(texts);
 }

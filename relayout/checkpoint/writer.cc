@@ -77,7 +77,7 @@ Status CheckpointWriter::Prepare() {
   RELAYOUT_RETURN_IF_ERROR(FilesToReplace().status());
   for (int64_t n = 0; staging_dir_.empty(); ++n) {
     const std::string candidate = JoinPath(state_dir_, Format("{}{}", kStagingPrefix, n));
-    const Status there = fs_.Stat(candidate).status();
+    Status there = fs_.Stat(candidate).status();
     if (there.code() == StatusCode::kNotFound) {
       staging_dir_ = candidate;
     } else if (!there.ok()) {

@@ -58,9 +58,10 @@ Result<std::string> CompareHolders(FileSystem& fs, const CheckpointSet& source,
   }
   if (groups.size() < 2) return std::string();
   std::vector<std::string> texts;
+  texts.reserve(groups.size());
   for (const auto& [hash, members] : groups) texts.push_back("rank " + RankRuns(members));
   return Format("{}: the ranks that hold {} differ: {}", Printable(name), ToText(box),
-                fmt::format("{}", JoinLimited(texts)));
+                JoinLimited(texts));
 }
 
 struct ShardToCompare {
@@ -99,6 +100,7 @@ Result<std::vector<std::string>> FindDivergingReplicas(FileSystem& fs, const Che
     return OkStatus();
   }));
   std::vector<std::string> lines;
+  lines.reserve(differences.size());
   for (auto& [i, line] : differences) lines.push_back(std::move(line));
   return lines;
 }

@@ -22,7 +22,8 @@ using ::testing::StartsWith;
 
 // --- Hand-made records ---------------------------------------------------------------------------
 
-std::string Tensor(std::vector<int64_t> dims, std::string_view type, std::string_view content) {
+std::string Tensor(const std::vector<int64_t>& dims, std::string_view type,
+                   std::string_view content) {
   std::string bytes;
   for (const int64_t dim : dims) AppendNumber(bytes, 1, dim);
   AppendBytes(bytes, 2, type);
