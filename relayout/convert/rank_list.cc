@@ -2,7 +2,9 @@
 #include "relayout/convert/rank_list.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -15,6 +17,21 @@ namespace relayout {
 namespace {
 
 using Needs = std::set<std::vector<int64_t>>;
+
+// When nothing but an empty piece is wanted, somebody must still say its type and shape: ranks that
+// hold some element, as MindSpore writes no record for a slice without any.
+std::vector<int64_t> Witnesses(const PlacedTensor& source,
+                               const std::function<bool(int64_t)>& is_available) {
+  const Partition& partition = source.partition;
+  const bool is_empty = Box::Whole(partition.shape()).volume() == 0;
+  std::vector<int64_t> ranks;
+  for (int64_t local = 0; local < partition.layout().device_count(); ++local) {
+    const int64_t rank = source.first_rank + local;
+    const bool holds = is_empty || partition.BoxOf(partition.layout().CellOf(local)).volume() > 0;
+    if (holds && is_available(rank)) ranks.push_back(rank);
+  }
+  return ranks;
+}
 
 // The holders of each needed shard of one source of a value.
 Needs NeedsOf(const PlacedTensor& source, const NeededValue& value,
@@ -30,13 +47,7 @@ Needs NeedsOf(const PlacedTensor& source, const NeededValue& value,
     std::erase_if(holders, [&](int64_t rank) { return !is_available(rank); });
     needs.insert(std::move(holders));
   }
-  if (needs.empty()) {
-    // Nothing but an empty piece is wanted: somebody must still say its type and shape.
-    std::vector<int64_t> holders(static_cast<size_t>(source.partition.layout().device_count()));
-    std::iota(holders.begin(), holders.end(), source.first_rank);
-    std::erase_if(holders, [&](int64_t rank) { return !is_available(rank); });
-    needs.insert(std::move(holders));
-  }
+  if (needs.empty()) needs.insert(Witnesses(source, is_available));
   return needs;
 }
 
@@ -132,13 +143,57 @@ Result<RankCover> CoverRank(const StrategyPair& pair, int64_t rank) {
   return cover;
 }
 
+Needs Joined(Needs needs, const Needs& more) {
+  needs.insert(more.begin(), more.end());
+  return needs;
+}
+
+// The smallest cover of `needs` and of one alternative of each of choices[next...].
+RankCover TryAll(const std::vector<std::vector<Needs>>& choices, size_t next, const Needs& needs) {
+  if (next == choices.size()) return SmallestRankCover(needs);
+  std::optional<RankCover> best;
+  bool is_minimal = true;
+  for (const Needs& alternative : choices[next]) {
+    RankCover cover = TryAll(choices, next + 1, Joined(needs, alternative));
+    is_minimal = is_minimal && cover.is_minimal;
+    if (!best || cover.ranks.size() < best->ranks.size()) best = std::move(cover);
+  }
+  best->is_minimal = is_minimal;
+  return *std::move(best);
+}
+
+RankCover CoverChoices(const std::vector<std::vector<Needs>>& choices, Needs needs) {
+  constexpr size_t kMaxCombinations = 256;
+  size_t combinations = 1;
+  for (const auto& alternatives : choices) {
+    combinations = std::min(combinations * alternatives.size(), kMaxCombinations + 1);
+  }
+  if (combinations <= kMaxCombinations) return TryAll(choices, 0, needs);
+  // One by one, each with the alternative that adds the fewest ranks.
+  for (const auto& alternatives : choices) {
+    size_t fewest = SIZE_MAX;
+    const Needs* chosen = nullptr;
+    for (const Needs& alternative : alternatives) {
+      const size_t count = SmallestRankCover(Joined(needs, alternative)).ranks.size();
+      if (count < fewest) chosen = &alternative;
+      fewest = std::min(fewest, count);
+    }
+    needs = Joined(std::move(needs), *chosen);
+  }
+  RankCover cover = SmallestRankCover(needs);
+  cover.is_minimal = false;
+  return cover;
+}
+
 }  // namespace
 
 RankCover CoverValues(const std::vector<NeededValue>& values,
                       const std::function<bool(size_t value, int64_t source_rank)>& is_available,
                       const std::function<bool(int64_t target_rank)>& is_wanted) {
   Needs needs;
-  std::vector<std::vector<Needs>> choices;  // Values with several sources: the needs of each.
+  // Of values with several sources, the needs of each. A set: a tied parameter and its optimizer
+  // states ask the same question.
+  std::set<std::vector<Needs>> choices;
   for (size_t i = 0; i < values.size(); ++i) {
     std::vector<Needs> alternatives;
     for (const PlacedTensor& source : values[i].sources) {
@@ -147,22 +202,9 @@ RankCover CoverValues(const std::vector<NeededValue>& values,
       if (AllCanBeMet(of_source)) alternatives.push_back(std::move(of_source));
     }
     if (alternatives.size() == 1) needs.insert(alternatives[0].begin(), alternatives[0].end());
-    if (alternatives.size() > 1) choices.push_back(std::move(alternatives));
+    if (alternatives.size() > 1) choices.insert(std::move(alternatives));
   }
-  RankCover best = SmallestRankCover(needs);
-  for (const std::vector<Needs>& alternatives : choices) {
-    std::optional<Needs> best_needs;
-    for (const Needs& alternative : alternatives) {
-      Needs joined = needs;
-      joined.insert(alternative.begin(), alternative.end());
-      RankCover cover = SmallestRankCover(joined);
-      if (best_needs && cover.ranks.size() >= best.ranks.size()) continue;
-      best = std::move(cover);
-      best_needs = std::move(joined);
-    }
-    needs = std::move(*best_needs);
-  }
-  return best;
+  return CoverChoices({choices.begin(), choices.end()}, needs);
 }
 
 Result<RankCover> RanksForTransform(FileSystem& fs, const RankListRequest& request) {

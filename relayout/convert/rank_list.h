@@ -44,7 +44,8 @@ struct NeededValue {
 };
 
 // The fewest source ranks from which the wanted target ranks can be made. Where a tied value lives
-// in several source stages, the stage that adds the fewest ranks is used. is_available(value_index,
+// in several source stages, all ways to choose a stage are tried (up to 256; beyond, one value
+// after the other, and the result is not said to be minimal). is_available(value_index,
 // source_rank): does that rank's file hold the value?
 RankCover CoverValues(const std::vector<NeededValue>& values,
                       const std::function<bool(size_t value, int64_t source_rank)>& is_available,

@@ -42,6 +42,7 @@ class WorldMaker {
     world_.target_form = forms[static_cast<size_t>(random_.Below(3))];
     world_.states_shapes = random_.OneIn(3);
     if (random_.OneIn(2)) world_.slice_bytes = random_.Between(1, 64);
+    world_.drops_empty = random_.OneIn(3);
     world_.source_crc = random_.OneIn(3);
     world_.target_crc = random_.OneIn(3);
     world_.keep_extra = random_.OneIn(4);

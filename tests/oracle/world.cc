@@ -197,6 +197,7 @@ void WriteSource(const World& world, MemoryFileSystem& fs) {
       if (const LayoutSpec* spec = stage.Find(tensor.name)) {
         const auto slices = Slices(tensor, whole, *spec);
         for (size_t local = 0; local < slices.size(); ++local) {
+          if (world.drops_empty && slices[local].bytes.empty() && !whole.empty()) continue;
           files[static_cast<size_t>(first_rank) + local].emplace_back(tensor.name, slices[local]);
         }
       }

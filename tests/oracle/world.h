@@ -58,6 +58,9 @@ struct World {
   FileFormat source_format = FileFormat::kMindSporeCheckpoint;
   FileFormat target_format = FileFormat::kMindSporeCheckpoint;
   int64_t slice_bytes = int64_t{512} << 20;  // Of source .ckpt files.
+  // As MindSpore, which writes no record for a slice without elements. Tensors without any keep
+  // them.
+  bool drops_empty = false;
   bool source_crc = false;
   bool target_crc = false;
   bool keep_extra = false;
