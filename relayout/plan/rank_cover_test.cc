@@ -89,7 +89,7 @@ TEST(RankCoverTest, EndsSoonOnHardInstances) {
   const auto start = std::chrono::steady_clock::now();
   const RankCover cover = SmallestRankCover(needs);
   EXPECT_FALSE(cover.is_minimal);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
 }
 
 }  // namespace
