@@ -113,7 +113,8 @@ INSTANTIATE_TEST_SUITE_P(
                  {"rank_0/n-1_5.ckpt", "rank_0/n-1_6.ckpt", "rank_1/n-1_7.ckpt"},
                  {},
                  "",
-                 "no (epoch, step) is in every rank folder; there are 1_5, 1_6, 1_7"},
+                 "no epoch and step is common to all rank folders; between them they hold 1_5, "
+                 "1_6, 1_7"},
         FindCase{"DifferentSteps",
                  {"rank_0/n-1_5.ckpt", "rank_1/n-1_6.ckpt"},
                  {},
@@ -123,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(
                  {"rank_0/n-1_5.ckpt"},
                  TrainingStep{9, 9},
                  "",
-                 "--step 9_9: not in every rank folder; common to all are 1_5"}),
+                 "--step 9_9: not in every rank folder of ckpt; common to all are 1_5"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(FindRankFilesTest, ReportsWhatItPassedOverAndChose) {
