@@ -157,7 +157,7 @@ void PrintSetJson(const CheckpointSet& set) {
   Print(json.EndArray().EndObject().text());
 }
 
-void PrintStrategyText(const std::string& path, const Strategy& strategy) {
+void PrintStrategyText(const std::string& path, const Strategy& strategy, int64_t first_stage) {
   Print(Format("{}: strategy for {}, {}", path, Count(strategy.rank_count(), "rank"),
                Count(strategy.stage_count(), "stage")));
   Table table({"STAGE", "RANKS", "NAME", "LAYOUT", "SLICES", "REPLICAS"});
@@ -165,18 +165,19 @@ void PrintStrategyText(const std::string& path, const Strategy& strategy) {
     const std::string ranks =
         Format("{}-{}", strategy.first_rank(stage), strategy.first_rank(stage + 1) - 1);
     for (const auto& parameter : strategy.stages()[static_cast<size_t>(stage)].parameters) {
-      table.Add({std::to_string(stage), ranks, Printable(parameter.name), ToText(parameter.layout),
-                 std::to_string(parameter.layout.shard_count()),
+      table.Add({std::to_string(first_stage + stage), ranks, Printable(parameter.name),
+                 ToText(parameter.layout), std::to_string(parameter.layout.shard_count()),
                  std::to_string(parameter.layout.replica_count())});
     }
   }
   table.PrintAll();
 }
 
-void PrintStrategyJson(const Strategy& strategy) {
+void PrintStrategyJson(const Strategy& strategy, int64_t first_stage) {
   JsonWriter json;
   json.BeginObject().Key("ok").Bool(true).Key("kind").String("strategy");
-  json.Key("ranks").Int(strategy.rank_count()).Key("stages").BeginArray();
+  json.Key("ranks").Int(strategy.rank_count()).Key("first_stage").Int(first_stage);
+  json.Key("stages").BeginArray();
   for (int64_t stage = 0; stage < strategy.stage_count(); ++stage) {
     json.BeginObject().Key("first_rank").Int(strategy.first_rank(stage));
     json.Key("rank_count").Int(strategy.first_rank(stage + 1) - strategy.first_rank(stage));
@@ -215,6 +216,20 @@ Result<bool> LooksLikeStrategy(FileSystem& fs, const std::string& path) {
   return first[0] != std::byte{0x0A} || !FormatOfName(BaseName(path));
 }
 
+// One stage's file of a pipeline says too little for a conversion, but can be shown; its ranks are
+// then counted within the stage.
+Result<Strategy> LoadForInspection(FileSystem& fs, const std::string& path, int64_t& first_stage) {
+  RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
+  if (info.kind == FileKind::kDirectory) return LoadStrategy(fs, path);
+  RELAYOUT_ASSIGN_OR_RETURN(StrategyFile file, ReadStrategyFile(fs, path));
+  first_stage = file.stages[0].stage;
+  std::vector<StageStrategy> stages;
+  for (StrategyFile::StageLayouts& stage : file.stages) stages.push_back(std::move(stage.layouts));
+  auto strategy = Strategy::Create(std::move(stages));
+  if (!strategy.ok()) return strategy.status().WithContext(path);
+  return strategy;
+}
+
 // Without a strategy a folder of several ranks can still be listed.
 Result<CheckpointSet> OpenForInspection(FileSystem& fs, const CheckpointSetSpec& spec) {
   RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(spec.path));
@@ -238,8 +253,11 @@ Status Inspect(const InspectOptions& options) {
   RELAYOUT_ASSIGN_OR_RETURN(const CheckpointSetSpec spec, options.set.Spec());
   RELAYOUT_ASSIGN_OR_RETURN(const bool is_strategy, LooksLikeStrategy(*fs, spec.path));
   if (is_strategy) {
-    RELAYOUT_ASSIGN_OR_RETURN(const Strategy strategy, LoadStrategy(*fs, spec.path));
-    options.json ? PrintStrategyJson(strategy) : PrintStrategyText(spec.path, strategy);
+    int64_t first_stage = 0;
+    RELAYOUT_ASSIGN_OR_RETURN(const Strategy strategy,
+                              LoadForInspection(*fs, spec.path, first_stage));
+    options.json ? PrintStrategyJson(strategy, first_stage)
+                 : PrintStrategyText(spec.path, strategy, first_stage);
     return OkStatus();
   }
   RELAYOUT_ASSIGN_OR_RETURN(const CheckpointSet set, OpenForInspection(*fs, spec));

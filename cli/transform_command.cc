@@ -22,6 +22,9 @@ under their names only when all of them are whole and on disk.
   relayout transform src_checkpoints dst_checkpoints \
       --src-strategy src_strategy.ckpt --dst-strategy dst_strategy.ckpt
 
+DST/.relayout keeps a small record of each file, so that runs that each write one rank of a set cannot mix
+two sets; it may be deleted.
+
 One rank a machine, copying only the files that `relayout ranks` lists:
 
   relayout transform dst_checkpoints --rank 0 --source-file 0=a.ckpt --source-file 2=b.ckpt \

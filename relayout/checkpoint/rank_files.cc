@@ -137,13 +137,16 @@ Status ChooseByStep(const CandidatesOfRank& ranks, const std::optional<TrainingS
     }
   }
   if (common.empty()) {
-    return InvalidInput(Format("no (epoch, step) is in every rank folder; there are {}, e.g. {}",
-                               StepList(all), ranks.begin()->second.folder));
+    return InvalidInput(
+        Format("{}: no epoch and step is common to all rank folders; between them "
+               "they hold {}",
+               ParentPath(ranks.begin()->second.folder), StepList(all)));
   }
   const TrainingStep chosen = wanted ? *wanted : *common.rbegin();
   if (!common.contains(chosen)) {
-    return NotFound(Format("--step {}_{}: not in every rank folder; common to all are {}",
-                           chosen.epoch, chosen.step, StepList(common)));
+    return NotFound(Format("--step {}_{}: not in every rank folder of {}; common to all are {}",
+                           chosen.epoch, chosen.step, ParentPath(ranks.begin()->second.folder),
+                           StepList(common)));
   }
   found.step = chosen;
   if (all.size() > 1 && !wanted) {

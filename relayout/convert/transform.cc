@@ -117,6 +117,13 @@ class Transformation {
     const std::vector<int64_t>& missing = source_->missing_ranks;
     if (missing.empty() || is_partial() || !source_->spec.files.empty()) return OkStatus();
     if (!request_.contents.allow_missing) {
+      const auto info = fs_.Stat(source_->spec.path);
+      if (info.ok() && info->kind == FileKind::kFile) {
+        return InvalidInput(
+            Format("{}: is one file, but {} is for {}; give the folder of all rank folders",
+                   source_->spec.path, *source_->spec.strategy_path,
+                   Count(source_->strategy.rank_count(), "rank")));
+      }
       return NotFound(Format(
           "{}: {} has {}, but no folder of rank {} is there; --allow-missing goes on when replicas "
           "hold all that is needed",

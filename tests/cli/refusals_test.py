@@ -106,7 +106,7 @@ class Folders(RefusalTest):
         for rank in range(4):
             self.file(rank).rename(self.src / f"rank_{rank}" / f"net-{rank}_7.ckpt")
         shutil.copy(self.src / "rank_1" / "net-1_7.ckpt", self.src / "rank_1" / "net-9_7.ckpt")
-        self.refuses("0_7", "9_7", "every rank")
+        self.refuses("0_7", "9_7", "all rank folders")
 
     def test_step_that_is_not_there(self) -> None:
         for rank in range(4):

@@ -298,7 +298,9 @@ Result<FileIndex> ReadIndex(const ReadableFile& file) {
   Result<FileIndex> index = ReadRecords(window, file);
   const Status status = index.status();
   if (status.code() != StatusCode::kInvalidInput) return index;
-  return InvalidInput(status.message() + std::string(Hint(start)));
+  const std::string_view hint = Hint(start);
+  if (hint.empty()) return status;
+  return InvalidInput(Format("is no MindSpore checkpoint: {}{}", status.message(), hint));
 }
 
 }  // namespace
