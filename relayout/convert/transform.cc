@@ -153,6 +153,12 @@ class Transformation {
       return InvalidInput(
           Format("{}: the target is the source ({}); write to another folder", target, path));
     };
+    for (const auto& strategy : {request_.source.strategy_path, request_.target_strategy_path}) {
+      if (strategy && is_same(*strategy)) {
+        return InvalidInput(
+            Format("{}: is a strategy of this conversion; write elsewhere", target));
+      }
+    }
     if (!source_->spec.path.empty() && is_same(source_->spec.path))
       return refuse(source_->spec.path);
     for (const RankFile& file : source_->catalog.files()) {

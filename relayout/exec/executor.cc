@@ -18,9 +18,14 @@ namespace {
 // Small enough to stay in the processor's second-level cache between the read and the write:
 // measured 1.5-3x faster than 1 MiB on a warm page cache.
 constexpr int64_t kDirectBufferBytes = int64_t{256} << 10;
+constexpr int64_t kCopyStepBytes = int64_t{16} << 20;
 constexpr int64_t kStridedBufferBytes = int64_t{256} << 10;
 // Half of the descriptors a process gets by default, for sources and targets together.
 constexpr int64_t kOpenFilesPerSide = 256;
+
+bool IsCancelled(const Progress* progress) {
+  return progress != nullptr && progress->cancel_requested.load(std::memory_order_relaxed);
+}
 
 // Grows, never shrinks, never initialises: a worker's scratch memory.
 class Buffer {
@@ -129,6 +134,7 @@ class Worker {
       return CopyBetweenFiles(tile, source_run);
     }
     for (int64_t done = 0; done < source_run.size_bytes;) {
+      if (IsCancelled(shared_.progress)) return Cancelled("stopped on request");
       const int64_t size = std::min(kDirectBufferBytes, source_run.size_bytes - done);
       std::byte* const bytes = assembled_.Reserve(kDirectBufferBytes);
       RELAYOUT_RETURN_IF_ERROR(ReadShard(SourceOf(tile.sources[0]), source_run.offset_bytes + done,
@@ -152,15 +158,21 @@ class Worker {
     for (const Extent& from :
          MapRange(source.extents, source_run.offset_bytes, source_run.size_bytes)) {
       int64_t offset = from.offset_bytes;
-      for (const Extent& to : MapRange(target.extents, target_begin + done, from.size_bytes)) {
-        RELAYOUT_RETURN_IF_ERROR(
-            target_file->CopyFrom(*source_file, offset, to.offset_bytes, to.size_bytes));
-        offset += to.size_bytes;
+      for (Extent to : MapRange(target.extents, target_begin + done, from.size_bytes)) {
+        // In steps, so that a long run shows progress and can be stopped.
+        while (to.size_bytes > 0) {
+          if (IsCancelled(shared_.progress)) return Cancelled("stopped on request");
+          const int64_t size = std::min(kCopyStepBytes, to.size_bytes);
+          RELAYOUT_RETURN_IF_ERROR(
+              target_file->CopyFrom(*source_file, offset, to.offset_bytes, size));
+          CountWritten(size);
+          offset += size;
+          to = {to.offset_bytes + size, to.size_bytes - size};
+        }
       }
       done += from.size_bytes;
     }
     shared_.read_bytes += done;
-    CountWritten(done);
     return OkStatus();
   }
 
@@ -264,10 +276,6 @@ class Worker {
   Buffer assembled_;
   Buffer strided_;
 };
-
-bool IsCancelled(const Progress* progress) {
-  return progress != nullptr && progress->cancel_requested.load(std::memory_order_relaxed);
-}
 
 }  // namespace
 

@@ -94,6 +94,10 @@ void TileCursor::ChooseStep() {
   size_t last_cut = shape.size();
   while (last_cut > 0 && IsWhole(last_cut - 1)) --last_cut;
   step_dim_ = last_cut == 0 ? 0 : last_cut - 1;
+  // A dimension of length 1 offers nothing to step along: [1,N] is stepped along N.
+  while (step_dim_ + 1 < shape.size() && shape[step_dim_] == 1) ++step_dim_;
+  int64_t outer_steps = 1;
+  for (size_t d = 0; d < step_dim_; ++d) outer_steps *= shape[d];
   int64_t row_bytes = transfer_.element_size_bytes;
   for (size_t d = step_dim_ + 1; d < shape.size(); ++d) row_bytes *= shape[d];
 
@@ -102,8 +106,8 @@ void TileCursor::ChooseStep() {
   for (size_t i = 0; i + 1 < cuts_.size(); ++i) {
     shortest = std::min(shortest, cuts_[i + 1] - cuts_[i]);
   }
-  // Without cuts before the step dimension the intervals are all there is, however short they are.
-  const bool few_runs = last_cut <= 1;
+  // Without steps before the step dimension the intervals are all there is, however short they are.
+  const bool few_runs = outer_steps == 1;
   direct_ = few_runs || shortest * row_bytes >= options_.min_direct_bytes;
   if (direct_) {
     cuts_ = Refine(cuts_, std::max<int64_t>(1, options_.max_direct_bytes / row_bytes));
