@@ -92,7 +92,7 @@ Status CheckpointWriter::Prepare() {
 
 Status CheckpointWriter::FindMissingDirectories() {
   for (std::string path = options_.directory;; path = ParentPath(path)) {
-    const Status there = fs_.Stat(path).status();
+    Status there = fs_.Stat(path).status();
     if (there.ok()) return OkStatus();
     // What cannot be looked at may be there: its name would not be made durable.
     if (there.code() != StatusCode::kNotFound) return there;
@@ -294,7 +294,7 @@ Status CheckpointWriter::MoveNewIn(const std::vector<std::string>& replaced) {
   for (const std::string& created : created_directories_) folders.insert(ParentPath(created));
   for (const auto& [rank, file] : staged_) {
     const std::string folder = ParentPath(file.final_path);
-    const Status there = fs_.Stat(folder).status();
+    Status there = fs_.Stat(folder).status();
     if (there.code() == StatusCode::kNotFound) {
       RELAYOUT_RETURN_IF_ERROR(fs_.MakeDirectory(folder));
       created_folders_.push_back(folder);
