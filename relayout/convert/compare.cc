@@ -18,10 +18,6 @@ namespace {
 
 int ThreadsOf(int requested) { return requested > 0 ? requested : DefaultThreadCount(); }
 
-bool IsCancelled(const Progress* progress) {
-  return progress != nullptr && progress->cancel_requested.load(std::memory_order_relaxed);
-}
-
 std::string Describe(ValueKind kind, DType dtype, const Dims& shape) {
   if (kind == ValueKind::kString) return Format("string of {} bytes", shape[0]);
   return Format("{}{}", ShortName(dtype), ToText(shape));

@@ -41,13 +41,12 @@ Result<std::string> CompareHolders(FileSystem& fs, const CheckpointSet& source,
   std::vector<std::byte> buffer;
   std::vector<std::pair<Hash128, std::vector<int64_t>>> groups;
   for (const int64_t rank : ranks) {
-    const StoredValue* value = source.catalog.Find(rank, name);
-    if (value == nullptr) continue;
     const std::vector<HeldValue>& holders = source.catalog.Holders(name);
     const auto held = std::find_if(holders.begin(), holders.end(),
                                    [rank](const HeldValue& h) { return h.rank() == rank; });
+    if (held == holders.end()) continue;
     RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(held->file->path));
-    RELAYOUT_ASSIGN_OR_RETURN(const Hash128 hash, HashValue(*file, *value, buffer, cancel));
+    RELAYOUT_ASSIGN_OR_RETURN(const Hash128 hash, HashValue(*file, *held->value, buffer, cancel));
     const auto group =
         std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == hash; });
     if (group == groups.end()) {

@@ -201,14 +201,13 @@ class Transformation {
   Status ChooseSourceRanks() {
     if (!is_partial()) return OkStatus();
     std::vector<NeededValue> needed;
-    for (const TargetValue& value : contents_.values) {
+    std::vector<size_t> position;  // Of each needed value in contents_.
+    for (size_t i = 0; i < contents_.values.size(); ++i) {
+      const TargetValue& value = contents_.values[i];
       // Carried values are small: they do not decide which files are read.
       if (value.carried) continue;
       needed.push_back({.sources = value.sources, .targets = value.targets});
-    }
-    std::vector<size_t> position;
-    for (size_t i = 0; i < contents_.values.size(); ++i) {
-      if (!contents_.values[i].carried) position.push_back(i);
+      position.push_back(i);
     }
     cover_ = CoverValues(
         needed, [&](size_t i, int64_t rank) { return IsHeld(position[i], rank); }, is_wanted_);

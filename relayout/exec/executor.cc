@@ -23,10 +23,6 @@ constexpr int64_t kStridedBufferBytes = int64_t{256} << 10;
 // Half of the descriptors a process gets by default, for sources and targets together.
 constexpr int64_t kOpenFilesPerSide = 256;
 
-bool IsCancelled(const Progress* progress) {
-  return progress != nullptr && progress->cancel_requested.load(std::memory_order_relaxed);
-}
-
 // Grows, never shrinks, never initialises: a worker's scratch memory.
 class Buffer {
  public:

@@ -48,6 +48,11 @@ struct Progress {
   std::atomic<bool> cancel_requested = false;
 };
 
+// Has somebody asked to stop? `progress` may be null.
+inline bool IsCancelled(const Progress* progress) {
+  return progress != nullptr && progress->cancel_requested.load(std::memory_order_relaxed);
+}
+
 struct ExecutorOptions {
   int thread_count = 1;
   // For buffers of all threads together; at least kMinMemoryBytes.
