@@ -8,7 +8,7 @@
 #include <string>
 
 #include "relayout/base/status.h"
-#include "relayout/exec/executor.h"
+#include "relayout/exec/progress.h"
 
 namespace relayout::cli {
 

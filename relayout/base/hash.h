@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace relayout {
 
@@ -20,8 +22,13 @@ struct Hash128 {
   friend bool operator==(const Hash128&, const Hash128&) = default;
 };
 
-// 32 hexadecimal digits.
+// 32 hexadecimal digits, and back; nothing for any other text.
 std::string ToHex(const Hash128& hash);
+std::optional<Hash128> ParseHash128(std::string_view text);
+
+// XXH3-128 and XXH3-64 of bytes in memory.
+Hash128 HashBytes(std::span<const std::byte> bytes);
+uint64_t Hash64(std::span<const std::byte> bytes);
 
 // XXH3-128 of a stream of pieces; the result does not depend on where the pieces are cut.
 class StreamHash {

@@ -10,7 +10,7 @@
 
 #include "relayout/base/status.h"
 #include "relayout/convert/checkpoint_set.h"
-#include "relayout/exec/executor.h"
+#include "relayout/exec/progress.h"
 #include "relayout/io/file_system.h"
 
 namespace relayout {

@@ -14,6 +14,7 @@
 #include "relayout/convert/rank_list.h"
 #include "relayout/convert/replica_check.h"
 #include "relayout/convert/target_files.h"
+#include "relayout/exec/executor.h"
 #include "relayout/format/checkpoint_file.h"
 #include "relayout/layout/notation.h"
 
@@ -309,7 +310,7 @@ class Transformation {
         Execute(fs_, std::ssize(contents_.values),
                 [&](int64_t i) { return MakeJob(static_cast<size_t>(i), chooser); },
                 {.thread_count = thread_count_,
-                 .memory_bytes = request_.memory_bytes,
+                 .cut = ChooseWorkCut(total, request_.memory_bytes, thread_count_),
                  .progress = request_.progress}));
     // Each target element was written exactly once, or we do not publish.
     RELAYOUT_CHECK(stats.written_bytes == total);

@@ -25,7 +25,7 @@
 #include "relayout/base/status.h"
 #include "relayout/convert/checkpoint_set.h"
 #include "relayout/convert/contents.h"
-#include "relayout/exec/executor.h"
+#include "relayout/exec/progress.h"
 #include "relayout/format/file_index.h"
 #include "relayout/io/file_system.h"
 

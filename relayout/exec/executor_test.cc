@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +77,17 @@ class Job {
     return files;
   }
 
+  // What each rank's shard should be.
+  std::map<int64_t, std::string> ExpectedShards() const {
+    std::map<int64_t, std::string> shards;
+    const auto regions = *oracle::RegionsOfRanks(to_, shape_);
+    for (size_t rank = 0; rank < regions.size(); ++rank) {
+      shards[static_cast<int64_t>(rank)] = oracle::Cut(whole_, shape_, size_, regions[rank]);
+    }
+    return shards;
+  }
+
+  const std::string& name() const { return name_; }
   int64_t whole_bytes() const { return std::ssize(whole_); }
   int64_t target_bytes() const {
     int64_t bytes = 0;
@@ -149,6 +161,13 @@ class Job {
 
 LayoutSpec Spec(const char* text) { return ParseLayout(text)->spec(); }
 
+// Small buffers and chunks: many of each even for small tensors.
+WorkCut SmallCut(int thread_count) {
+  WorkCut cut = ChooseWorkCut(0, kMinMemoryBytes, thread_count);
+  cut.chunk_bytes = int64_t{100} << 10;
+  return cut;
+}
+
 Result<ExecutionStats> ExecuteAll(FileSystem& fs, const std::vector<Job>& jobs,
                                   const ExecutorOptions& options) {
   return Execute(
@@ -217,8 +236,8 @@ TEST_P(ExecutorThreadsTest, MovesEveryByteOnce) {
     written += job.target_bytes();
   }
   Progress progress;
-  const auto stats =
-      ExecuteAll(fs, jobs, {.thread_count = GetParam(), .memory_bytes = 0, .progress = &progress});
+  const auto stats = ExecuteAll(
+      fs, jobs, {.thread_count = GetParam(), .cut = SmallCut(GetParam()), .progress = &progress});
   ASSERT_TRUE(stats.ok()) << stats.status().message();
   ExpectFiles(fs, jobs);
   EXPECT_EQ(stats->read_bytes, read);
@@ -248,7 +267,7 @@ TEST(ExecutorTest, FollowsExtents) {
       jobs.emplace_back(Format("w{}", i), from, to, shape, 4).CutExtents(limit);
       jobs.back().WriteFiles(fs);
     }
-    const auto stats = ExecuteAll(fs, jobs, {.thread_count = 3, .memory_bytes = 0});
+    const auto stats = ExecuteAll(fs, jobs, {.thread_count = 3, .cut = SmallCut(3)});
     ASSERT_TRUE(stats.ok()) << stats.status().message();
     ExpectFiles(fs, jobs);
     ExpectDisjoint(fs.accesses(), Access::kRead);
@@ -263,7 +282,7 @@ TEST(ExecutorTest, ReadsStridesForSomeRanks) {
   job.WriteFiles(fs);
   const auto stats =
       Execute(fs, 1, [&](int64_t) { return job.Make([](int64_t rank) { return rank == 2; }); },
-              {.thread_count = kManyThreads, .memory_bytes = 0});
+              {.thread_count = kManyThreads, .cut = SmallCut(kManyThreads)});
   ASSERT_TRUE(stats.ok());
   EXPECT_EQ(stats->written_bytes, job.whole_bytes() / 4);
   // Gaps of 48 KiB are not read.
@@ -277,7 +296,7 @@ TEST(ExecutorTest, ReadsStridesForSomeRanks) {
   narrow.WriteFiles(fs);
   const auto narrow_stats =
       Execute(fs, 1, [&](int64_t) { return narrow.Make([](int64_t rank) { return rank == 3; }); },
-              {.thread_count = 1, .memory_bytes = 0});
+              {.thread_count = 1, .cut = SmallCut(1)});
   ASSERT_TRUE(narrow_stats.ok());
   // Gaps of 3 KiB are: they lie in pages that are read anyway.
   EXPECT_GT(narrow_stats->read_bytes, narrow.whole_bytes() / 2);
@@ -293,12 +312,13 @@ TEST(ExecutorTest, StopsWhenAskedTo) {
     for (const Job& job : jobs) job.WriteFiles(fs);
     Progress progress;
     std::atomic<int> made = 0;
-    const auto stats = Execute(fs, std::ssize(jobs),
-                               [&](int64_t i) {
-                                 if (++made == 3) progress.cancel_requested = true;
-                                 return jobs[static_cast<size_t>(i)].Make();
-                               },
-                               {.thread_count = threads, .memory_bytes = 0, .progress = &progress});
+    const auto stats =
+        Execute(fs, std::ssize(jobs),
+                [&](int64_t i) {
+                  if (++made == 3) progress.cancel_requested = true;
+                  return jobs[static_cast<size_t>(i)].Make();
+                },
+                {.thread_count = threads, .cut = SmallCut(threads), .progress = &progress});
     ASSERT_FALSE(stats.ok());
     EXPECT_EQ(stats.status().code(), StatusCode::kCancelled);
     EXPECT_LT(progress.written_bytes, 2'500'000);
@@ -315,13 +335,13 @@ TEST(ExecutorTest, ReportsEveryFailure) {
   jobs.emplace_back("replicas", Spec("{a:2} (a,-)"), Spec("{a:2,b:2} (a,-)"), Ints{8, 4}, 4);
   for (const Job& job : jobs) job.WriteFiles(disk);
   FaultFileSystem fs(disk);
-  ASSERT_TRUE(ExecuteAll(fs, jobs, {.thread_count = 1, .memory_bytes = 0}).ok());
+  ASSERT_TRUE(ExecuteAll(fs, jobs, {.thread_count = 1, .cut = SmallCut(1)}).ok());
   const int64_t operations = fs.operation_count();
   EXPECT_GT(operations, 20);
   for (int64_t n = 0; n < operations; ++n) {
     for (const int threads : {1, 3}) {
       fs.FailOnce(n);
-      const auto stats = ExecuteAll(fs, jobs, {.thread_count = threads, .memory_bytes = 0});
+      const auto stats = ExecuteAll(fs, jobs, {.thread_count = threads, .cut = SmallCut(threads)});
       ASSERT_FALSE(stats.ok()) << n;
       const std::string message = stats.status().message();
       EXPECT_NE(message.find(Format("injected failure of operation {}: ", n)), std::string::npos)
@@ -331,7 +351,7 @@ TEST(ExecutorTest, ReportsEveryFailure) {
   // A file that is not there.
   fs.StopFailing();
   ASSERT_TRUE(disk.RemoveFile("src/rows_1").ok());
-  const auto stats = ExecuteAll(fs, jobs, {.thread_count = 1, .memory_bytes = 0});
+  const auto stats = ExecuteAll(fs, jobs, {.thread_count = 1, .cut = SmallCut(1)});
   ASSERT_FALSE(stats.ok());
   EXPECT_EQ(stats.status().code(), StatusCode::kNotFound);
   EXPECT_TRUE(stats.status().message().starts_with("rows: ")) << stats.status().message();
@@ -357,31 +377,145 @@ TEST(ExecutorTest, DoesNothingForNoJobs) {
   EXPECT_EQ(stats->read_bytes, 0);
 }
 
-TEST(ChooseTileOptionsTest, KeepsToTheMemoryOfAThread) {
-  const auto transfer_of = [](const char* layout) {
-    ReplicaChooser chooser;
-    const PlacedTensor placed{.partition = *Partition::Create(*ParseLayout(layout), {1024, 1024})};
-    return *PlanTransfer({.element_size_bytes = 4,
-                          .sources = {placed},
-                          .targets = {placed},
-                          .is_available = Job::Any,
-                          .is_wanted = Job::Any},
-                         chooser);
-  };
-  struct Case {
-    const char* layout;
-    int64_t thread_memory_bytes;
-    int64_t gather_bytes;
-  };
-  const Case cases[] = {{"{a:8} (a,-)", int64_t{48} << 20, int64_t{1} << 20},
-                        {"{a:64} (a,-)", int64_t{48} << 20, int64_t{8} << 20},
-                        {"{a:1024} (a,-)", int64_t{3} << 20, (int64_t{11} << 20) / 8},
-                        {"{a:8} (a,-)", int64_t{1} << 10, int64_t{128} << 10}};
-  for (const Case& c : cases) {
-    const TileOptions options = ChooseTileOptions(transfer_of(c.layout), c.thread_memory_bytes);
-    EXPECT_EQ(options.gather_bytes, c.gather_bytes) << c.layout;
-    EXPECT_LE(options.min_direct_bytes, options.gather_bytes);
+// The content hash of what each target file holds, by its definition. File names end in the rank.
+std::map<std::string, Hash128> ExpectedSums(const std::vector<Job>& jobs) {
+  std::map<std::string, Hash128> sums;
+  for (const Job& job : jobs) {
+    for (const auto& [rank, bytes] : job.ExpectedShards()) {
+      Hash128& sum = sums[std::to_string(rank)];
+      for (size_t begin = 0; begin < bytes.size(); begin += kHashBlockBytes) {
+        const auto block = std::string_view(bytes).substr(begin, kHashBlockBytes);
+        sum += BlockTerm(StreamId(job.name()), static_cast<int64_t>(begin / kHashBlockBytes),
+                         std::as_bytes(std::span(block)));
+      }
+    }
   }
+  return sums;
+}
+
+// What chunks contributed, torn blocks looked up in the expected bytes.
+class Collected {
+ public:
+  explicit Collected(const std::vector<Job>& jobs) : jobs_(jobs) {
+    for (const Job& job : jobs) shards_.push_back(job.ExpectedShards());
+  }
+
+  Status Add(const ChunkResult& result) {
+    EXPECT_TRUE(chunks_.insert(result.chunk).second) << result.chunk;
+    written_bytes_ += result.written_bytes;
+    for (const FileContribution& file : result.files) {
+      Hash128& sum = sums_[std::to_string(file.rank)];
+      sum += file.sum;
+      for (const TornBlock& torn : file.torn_blocks) {
+        const auto job = static_cast<size_t>(torn.job_index);
+        const std::string_view bytes = shards_[job].at(file.rank);
+        const auto begin = static_cast<size_t>(torn.block * kHashBlockBytes);
+        const auto block = bytes.substr(begin, kHashBlockBytes);
+        sum += BlockTerm(StreamId(jobs_[job].name()), torn.block, std::as_bytes(std::span(block)));
+      }
+    }
+    return OkStatus();
+  }
+
+  const std::map<std::string, Hash128>& sums() const { return sums_; }
+  const std::set<int64_t>& chunks() const { return chunks_; }
+  int64_t written_bytes() const { return written_bytes_; }
+
+ private:
+  const std::vector<Job>& jobs_;
+  std::vector<std::map<int64_t, std::string>> shards_;
+  std::map<std::string, Hash128> sums_;
+  std::set<int64_t> chunks_;
+  int64_t written_bytes_ = 0;
+};
+
+TEST_P(ExecutorThreadsTest, HashesWhatItWrites) {
+  MemoryFileSystem fs;
+  const std::vector<Job> jobs = BigJobs();
+  for (const Job& job : jobs) job.WriteFiles(fs);
+  Collected collected(jobs);
+  const auto stats =
+      ExecuteAll(fs, jobs,
+                 {.thread_count = GetParam(),
+                  .cut = SmallCut(GetParam()),
+                  .on_written = [&](const ChunkResult& r) { return collected.Add(r); }});
+  ASSERT_TRUE(stats.ok()) << stats.status().message();
+  EXPECT_GT(collected.chunks().size(), 10);
+  EXPECT_EQ(collected.written_bytes(), stats->written_bytes);
+  EXPECT_EQ(collected.sums(), ExpectedSums(jobs));
+}
+
+// Any number of processes, each with its own chunks, write every byte once and add up to the same.
+TEST(ExecutorTest, ProcessesShareChunks) {
+  const std::vector<Job> jobs = BigJobs();
+  for (const int64_t processes : {2, 3, 5}) {
+    MemoryFileSystem fs;
+    int64_t target_bytes = 0;
+    for (const Job& job : jobs) {
+      job.WriteFiles(fs);
+      target_bytes += job.target_bytes();
+    }
+    Collected collected(jobs);
+    int64_t most = 0;
+    for (int64_t process = 0; process < processes; ++process) {
+      const auto stats =
+          ExecuteAll(fs, jobs,
+                     {.thread_count = 2,
+                      .cut = SmallCut(kManyThreads),
+                      .is_mine = [=](int64_t chunk) { return chunk % processes == process; },
+                      .on_written = [&](const ChunkResult& r) { return collected.Add(r); }});
+      ASSERT_TRUE(stats.ok()) << stats.status().message();
+      most = std::max(most, stats->written_bytes);
+    }
+    EXPECT_EQ(collected.written_bytes(), target_bytes);
+    // Tiles of wide rows are longer than a chunk, so shares are not equal in a set this small.
+    EXPECT_LT(most, target_bytes / processes * 2);
+    EXPECT_EQ(collected.sums(), ExpectedSums(jobs));
+    ExpectFiles(fs, jobs);
+    ExpectDisjoint(fs.accesses(), Access::kWrite);
+  }
+}
+
+TEST(ExecutorTest, AFailingObserverStopsIt) {
+  MemoryFileSystem fs;
+  const std::vector<Job> jobs = BigJobs();
+  for (const Job& job : jobs) job.WriteFiles(fs);
+  const auto stats = ExecuteAll(
+      fs, jobs, {.thread_count = 3, .cut = SmallCut(3), .on_written = [](const ChunkResult&) {
+                   return IoError("journal");
+                 }});
+  EXPECT_EQ(stats.status().message(), "journal");
+}
+
+// What on_synced vouches for survives a power cut.
+TEST(ExecutorTest, SyncsAsItGoes) {
+  MemoryFileSystem fs;
+  const std::vector<Job> jobs = BigJobs();
+  for (const Job& job : jobs) job.WriteFiles(fs);
+  int64_t written = 0;
+  std::vector<int64_t> synced;
+  const auto stats = ExecuteAll(fs, jobs,
+                                {.thread_count = 2,
+                                 .cut = SmallCut(2),
+                                 .on_written =
+                                     [&](const ChunkResult&) {
+                                       ++written;
+                                       return OkStatus();
+                                     },
+                                 .sync_interval_seconds = 1e-9,
+                                 .on_synced =
+                                     [&](int64_t count) {
+                                       EXPECT_LE(count, written);
+                                       synced.push_back(count);
+                                       return OkStatus();
+                                     },
+                                 .sync_at_end = true});
+  ASSERT_TRUE(stats.ok()) << stats.status().message();
+  ASSERT_GT(synced.size(), 2);
+  EXPECT_TRUE(std::is_sorted(synced.begin(), synced.end()));
+  EXPECT_EQ(synced.back(), written);
+  fs.LoseUnsynced();
+  ExpectFiles(fs, jobs);
 }
 
 }  // namespace
