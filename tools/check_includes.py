@@ -28,7 +28,7 @@ THIRD_PARTY = {
     r"xxhash\.h|isa-l/.*|isa-l\.h": {"base"},
     r"simdjson\.h": {"format"},
     r"CLI/.*": {"cli", "benchmarks"},
-    r"mpi\.h": {"comm"},
+    r"mpi\.h": {"mpi"},
     r"nanobind/.*|Python\.h": {"python"},
     r"benchmark/.*": {"benchmarks"},
     r"(gtest|gmock)/.*": {"test", "tests", "fuzz"},
@@ -40,7 +40,7 @@ OS_HEADER = re.compile(
     r"(sys|linux|arpa|netinet)/.*"
     r"|(dirent|dlfcn|fcntl|poll|pthread|sched|signal|spawn|strings|termios|unistd|immintrin)\.h"
 )
-OS_FOLDERS = {"base", "io", "comm", "spmd", "test"} | set(TOP_FOLDERS)
+OS_FOLDERS = {"base", "io", "comm", "mpi", "spmd", "test"} | set(TOP_FOLDERS)
 
 # Modules without I/O, clocks, threads or globals, and the standard headers that would break this.
 PURE = {"layout", "plan"}

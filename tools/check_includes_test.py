@@ -14,6 +14,9 @@ relayout_module(layout DEPS base)
 relayout_module(io DEPS base TEST_DEPS layout)  # a comment: relayout_module(no DEPS such)
 relayout_module(format DEPS
                 io)
+if(MPI_C_FOUND)
+  relayout_module(mpi DEPS base LINK MPI::MPI_C)
+endif()
 """
 GOOD = {
     "relayout/CMakeLists.txt": LAYERS,
@@ -23,6 +26,7 @@ GOOD = {
     "relayout/io/file.cc": '#include "relayout/io/file.h"\n#include <fcntl.h>\n',
     "relayout/io/file_test.cc": '#include "relayout/layout/box.h"\n#include <gtest/gtest.h>\n',
     "relayout/format/index.cc": '#include "relayout/base/text.h"\n#include "relayout/io/file.h"\n',
+    "relayout/mpi/comm.cc": '#include <mpi.h>\n#include "relayout/base/text.h"\n',
     "cli/main.cc": '#include <CLI/CLI.hpp>\n#include "relayout/layout/box.h"\n',
 }
 
@@ -38,6 +42,9 @@ BAD = [
     ("relayout/io/a.cc", "#include <gtest/gtest.h>", "belongs to fuzz and test and tests"),
     ("relayout/io/a.cc", "#include <fmt/core.h>", "belongs to base"),
     ("cli/a.cc", "#include <simdjson.h>", "belongs to format"),
+    ("cli/a.cc", "#include <mpi.h>", "belongs to mpi"),
+    ("relayout/io/a_test.cc", "#include <mpi.h>", "belongs to mpi"),
+    ("relayout/mpi/a.cc", '#include "relayout/io/file.h"', "mpi may not include io"),
     ("relayout/base/a.cc", "#include <boost/any.hpp>", "no owner"),
     ("relayout/format/a.cc", "#include <sys/stat.h>", "operating system"),
     ("relayout/layout/a.cc", "#include <thread>", "pure"),
