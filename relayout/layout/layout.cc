@@ -90,6 +90,21 @@ void Unmix(const std::vector<int64_t>& mesh, const std::vector<int>& axes, int64
   }
 }
 
+size_t HashOf(const LayoutSpec& spec) {
+  uint64_t hash = static_cast<uint64_t>(spec.optimizer_group);
+  const auto mix = [&hash](int64_t number) {
+    hash = (hash ^ static_cast<uint64_t>(number)) * 0x9E3779B97F4A7C15U;
+    hash ^= hash >> 29;
+  };
+  for (const int64_t size : spec.mesh) mix(size);
+  for (const auto& axes : spec.dim_axes) {
+    mix(-1);  // Between dims.
+    for (const int axis : axes) mix(axis);
+  }
+  for (const int64_t rows : spec.uneven_rows) mix(rows);
+  return static_cast<size_t>(hash);
+}
+
 }  // namespace
 
 Result<Layout> Layout::Create(LayoutSpec spec) {
@@ -97,22 +112,22 @@ Result<Layout> Layout::Create(LayoutSpec spec) {
     return Unsupported(Format("{} mesh axes and {} tensor dims; at most {} of each are supported",
                               spec.mesh.size(), spec.dim_axes.size(), kMaxDims));
   }
-  Layout layout;
-  RELAYOUT_ASSIGN_OR_RETURN(layout.device_count_, DeviceCount(spec.mesh));
+  Facts facts;
+  RELAYOUT_ASSIGN_OR_RETURN(facts.device_count, DeviceCount(spec.mesh));
   RELAYOUT_ASSIGN_OR_RETURN(const std::vector<bool> used, UsedAxes(spec));
   int64_t replicas = 1;
   for (size_t axis = 0; axis < spec.mesh.size(); ++axis) {
     if (used[axis]) continue;
-    layout.unused_axes_.push_back(static_cast<int>(axis));
+    facts.unused_axes.push_back(static_cast<int>(axis));
     replicas *= spec.mesh[axis];
   }
   for (const auto& axes : spec.dim_axes) {
     int64_t count = 1;
     for (const int axis : axes) count *= spec.mesh[static_cast<size_t>(axis)];
-    layout.mesh_counts_.push_back(count);
+    facts.mesh_counts.push_back(count);
   }
   RELAYOUT_RETURN_IF_ERROR(
-      CheckUnevenRows(spec, layout.mesh_counts_.empty() ? 0 : layout.mesh_counts_[0]));
+      CheckUnevenRows(spec, facts.mesh_counts.empty() ? 0 : facts.mesh_counts[0]));
 
   int64_t group = spec.optimizer_group;
   if (group == LayoutSpec::kAllReplicas) group = replicas;
@@ -123,13 +138,13 @@ Result<Layout> Layout::Create(LayoutSpec spec) {
   if (group > 1 && spec.dim_axes.empty()) {
     return InvalidInput("a 0-d tensor cannot have an optimizer split");
   }
-  layout.optimizer_count_ = group;
-  layout.replica_count_ = replicas / group;
-  layout.grid_ = layout.mesh_counts_;
-  if (group > 1) layout.grid_[0] *= group;
-  layout.shard_count_ = layout.device_count_ / layout.replica_count_;
-  layout.spec_ = std::move(spec);
-  return layout;
+  facts.optimizer_count = group;
+  facts.replica_count = replicas / group;
+  facts.grid = facts.mesh_counts;
+  if (group > 1) facts.grid[0] *= group;
+  facts.shard_count = facts.device_count / facts.replica_count;
+  facts.spec = std::move(spec);
+  return Layout(std::make_shared<const Facts>(std::move(facts)));
 }
 
 Layout Layout::Replicated(int64_t device_count, size_t dim_count) {
@@ -140,58 +155,66 @@ Layout Layout::Replicated(int64_t device_count, size_t dim_count) {
 }
 
 int64_t Layout::RawReplicaOf(const Dims& coordinates) const {
-  return Mix(spec_.mesh, unused_axes_, coordinates);
+  return Mix(spec().mesh, facts_->unused_axes, coordinates);
 }
 
 Dims Layout::CellOf(int64_t local_rank) const {
-  RELAYOUT_CHECK(local_rank >= 0 && local_rank < device_count_);
-  const Dims coordinates = CoordinatesOf(spec_.mesh, local_rank);
+  RELAYOUT_CHECK(local_rank >= 0 && local_rank < device_count());
+  const Dims coordinates = CoordinatesOf(spec().mesh, local_rank);
   Dims cell;
-  for (const auto& axes : spec_.dim_axes) cell.push_back(Mix(spec_.mesh, axes, coordinates));
-  if (optimizer_count_ > 1) {
-    cell[0] = cell[0] * optimizer_count_ + RawReplicaOf(coordinates) % optimizer_count_;
+  for (const auto& axes : spec().dim_axes) cell.push_back(Mix(spec().mesh, axes, coordinates));
+  if (optimizer_count() > 1) {
+    cell[0] = cell[0] * optimizer_count() + RawReplicaOf(coordinates) % optimizer_count();
   }
   return cell;
 }
 
 int64_t Layout::ReplicaOf(int64_t local_rank) const {
-  return RawReplicaOf(CoordinatesOf(spec_.mesh, local_rank)) / optimizer_count_;
+  return RawReplicaOf(CoordinatesOf(spec().mesh, local_rank)) / optimizer_count();
 }
 
 int64_t Layout::RankOf(const Dims& cell, int64_t replica) const {
-  RELAYOUT_CHECK(cell.size() == grid_.size() && replica >= 0 && replica < replica_count_);
-  Dims coordinates = Dims::Filled(spec_.mesh.size(), 0);
-  int64_t raw_replica = replica * optimizer_count_;
+  RELAYOUT_CHECK(cell.size() == grid().size() && replica >= 0 && replica < replica_count());
+  Dims coordinates = Dims::Filled(spec().mesh.size(), 0);
+  int64_t raw_replica = replica * optimizer_count();
   for (size_t d = 0; d < cell.size(); ++d) {
-    RELAYOUT_CHECK(cell[d] >= 0 && cell[d] < grid_[d]);
+    RELAYOUT_CHECK(cell[d] >= 0 && cell[d] < grid()[d]);
     int64_t piece = cell[d];
     if (d == 0) {
-      raw_replica += piece % optimizer_count_;
-      piece /= optimizer_count_;
+      raw_replica += piece % optimizer_count();
+      piece /= optimizer_count();
     }
-    Unmix(spec_.mesh, spec_.dim_axes[d], piece, coordinates);
+    Unmix(spec().mesh, spec().dim_axes[d], piece, coordinates);
   }
-  Unmix(spec_.mesh, unused_axes_, raw_replica, coordinates);
+  Unmix(spec().mesh, facts_->unused_axes, raw_replica, coordinates);
   int64_t rank = 0;
-  for (size_t axis = 0; axis < spec_.mesh.size(); ++axis) {
-    rank = rank * spec_.mesh[axis] + coordinates[axis];
+  for (size_t axis = 0; axis < spec().mesh.size(); ++axis) {
+    rank = rank * spec().mesh[axis] + coordinates[axis];
   }
   return rank;
 }
 
 int64_t Layout::ShardIndexOf(const Dims& cell) const {
   int64_t index = 0;
-  for (size_t d = 0; d < cell.size(); ++d) index = index * grid_[d] + cell[d];
+  for (size_t d = 0; d < cell.size(); ++d) index = index * grid()[d] + cell[d];
   return index;
 }
 
 Dims Layout::CellOfShard(int64_t shard_index) const {
-  Dims cell = Dims::Filled(grid_.size(), 0);
-  for (size_t d = grid_.size(); d-- > 0;) {
-    cell[d] = shard_index % grid_[d];
-    shard_index /= grid_[d];
+  Dims cell = Dims::Filled(grid().size(), 0);
+  for (size_t d = grid().size(); d-- > 0;) {
+    cell[d] = shard_index % grid()[d];
+    shard_index /= grid()[d];
   }
   return cell;
+}
+
+Layout LayoutPool::Share(const Layout& layout) {
+  const size_t hash = HashOf(layout.spec());
+  const auto [begin, end] = by_hash_.equal_range(hash);
+  const auto found =
+      std::find_if(begin, end, [&](const auto& entry) { return entry.second == layout; });
+  return found != end ? found->second : by_hash_.emplace(hash, layout)->second;
 }
 
 Result<Partition> Partition::Create(Layout layout, const Dims& shape) {
@@ -211,10 +234,9 @@ Result<Partition> Partition::Create(Layout layout, const Dims& shape) {
         return InvalidInput(
             Format("dim 0 = {}, but param_split_shape adds up to {}", shape[0], rows));
       }
-      partition.row_begins_.push_back(0);
-      for (const int64_t piece : spec.uneven_rows) {
-        partition.row_begins_.push_back(partition.row_begins_.back() + piece);
-      }
+      std::vector<int64_t> begins = {0};
+      for (const int64_t piece : spec.uneven_rows) begins.push_back(begins.back() + piece);
+      partition.row_begins_ = std::make_shared<const std::vector<int64_t>>(std::move(begins));
     } else if (shape[d] % partition.layout_.grid()[d] != 0) {
       return InvalidInput(
           Format("dim {} = {} is not divisible by {}", d, shape[d], partition.layout_.grid()[d]));
@@ -224,15 +246,15 @@ Result<Partition> Partition::Create(Layout layout, const Dims& shape) {
 }
 
 int64_t Partition::PieceBegin(size_t d, int64_t index) const {
-  if (d == 0 && !row_begins_.empty()) return row_begins_[static_cast<size_t>(index)];
+  if (d == 0 && row_begins_) return (*row_begins_)[static_cast<size_t>(index)];
   return shape_[d] / layout_.grid()[d] * index;
 }
 
 int64_t Partition::PieceAt(size_t d, int64_t x) const {
   RELAYOUT_CHECK(x >= 0 && x < shape_[d]);
-  if (d == 0 && !row_begins_.empty()) {
-    const auto after = std::upper_bound(row_begins_.begin(), row_begins_.end(), x);
-    return after - row_begins_.begin() - 1;
+  if (d == 0 && row_begins_) {
+    const auto after = std::upper_bound(row_begins_->begin(), row_begins_->end(), x);
+    return after - row_begins_->begin() - 1;
   }
   return x / (shape_[d] / layout_.grid()[d]);
 }

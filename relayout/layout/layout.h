@@ -29,12 +29,16 @@
 //   a quarter of the rows each: grid 4 x 2, shards of [196,256], one holder each. Rank 5 = (1,0,1):
 //   b = 0, so columns 0..255; replica index (a,c) = (1,1) = 3, so rows 588..783.
 //
-// Everything here is a value, computed by arithmetic: no list of ranks is ever built.
+// Everything here is a value, computed by arithmetic: no list of ranks is ever built. A Layout is a
+// handle of two words on facts that never change, so a million parameters may share a few.
 // Source of the rules: MindSpore's compiler; see docs/formats.md.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "relayout/base/dims.h"
@@ -59,6 +63,7 @@ struct LayoutSpec {
   friend bool operator==(const LayoutSpec&, const LayoutSpec&) = default;
 };
 
+// Cheap to copy; copies share. A moved-from layout may only be destroyed or assigned to.
 class Layout {
  public:
   // Fails when an axis does not exist or cuts twice, a size is below 1, the devices exceed 2^31,
@@ -69,19 +74,19 @@ class Layout {
   // Every rank of `device_count` holds the whole tensor.
   static Layout Replicated(int64_t device_count, size_t dim_count);
 
-  const LayoutSpec& spec() const { return spec_; }
-  int64_t device_count() const { return device_count_; }
-  size_t dim_count() const { return grid_.size(); }
+  const LayoutSpec& spec() const { return facts_->spec; }
+  int64_t device_count() const { return facts_->device_count; }
+  size_t dim_count() const { return facts_->grid.size(); }
 
   // Pieces that mesh axes make of dimension d, without the optimizer split.
-  int64_t mesh_count(size_t d) const { return mesh_counts_[d]; }
+  int64_t mesh_count(size_t d) const { return facts_->mesh_counts[d]; }
   // k of the optimizer split; 1 = none.
-  int64_t optimizer_count() const { return optimizer_count_; }
+  int64_t optimizer_count() const { return facts_->optimizer_count; }
   // Pieces of each dimension, the optimizer split included.
-  const Dims& grid() const { return grid_; }
-  int64_t shard_count() const { return shard_count_; }
+  const Dims& grid() const { return facts_->grid; }
+  int64_t shard_count() const { return facts_->shard_count; }
   // Ranks that hold each shard. @post shard_count() * replica_count() == device_count()
-  int64_t replica_count() const { return replica_count_; }
+  int64_t replica_count() const { return facts_->replica_count; }
 
   // The grid cell that `local_rank` holds. @pre 0 <= local_rank < device_count()
   Dims CellOf(int64_t local_rank) const;
@@ -95,24 +100,46 @@ class Layout {
   int64_t ShardIndexOf(const Dims& cell) const;
   Dims CellOfShard(int64_t shard_index) const;
 
-  friend bool operator==(const Layout& a, const Layout& b) { return a.spec_ == b.spec_; }
+  friend bool operator==(const Layout& a, const Layout& b) {
+    return a.facts_ == b.facts_ || a.spec() == b.spec();
+  }
+  // Equal for copies, and for equal layouts that came through one LayoutPool; different for
+  // different layouts. For use as a key while the layout lives.
+  const void* identity() const { return facts_.get(); }
 
  private:
-  Layout() = default;
-  // A rank's coordinates on the axes no dimension uses, in mixed radix, and back.
+  struct Facts {
+    LayoutSpec spec;
+    std::vector<int> unused_axes;
+    Dims mesh_counts;
+    Dims grid;
+    int64_t device_count = 1;
+    int64_t optimizer_count = 1;
+    int64_t shard_count = 1;
+    int64_t replica_count = 1;
+  };
+
+  explicit Layout(std::shared_ptr<const Facts> facts) : facts_(std::move(facts)) {}
+  // A rank's coordinates on the axes no dimension uses, in mixed radix.
   int64_t RawReplicaOf(const Dims& coordinates) const;
 
-  LayoutSpec spec_;
-  std::vector<int> unused_axes_;
-  Dims mesh_counts_;
-  Dims grid_;
-  int64_t device_count_ = 1;
-  int64_t optimizer_count_ = 1;
-  int64_t shard_count_ = 1;
-  int64_t replica_count_ = 1;
+  std::shared_ptr<const Facts> facts_;
 };
 
-// A layout applied to a shape: where the cuts are. Cheap to copy but for the uneven case.
+// Makes equal layouts share: what is built from many parameters passes them through one pool.
+//
+//   LayoutPool pool;
+//   for (...) parameters.push_back({name, pool.Share(layout)});
+class LayoutPool {
+ public:
+  // A layout equal to `layout`: the first equal one that was passed in.
+  Layout Share(const Layout& layout);
+
+ private:
+  std::unordered_multimap<size_t, Layout> by_hash_;
+};
+
+// A layout applied to a shape: where the cuts are. Cheap to copy.
 class Partition {
  public:
   // Fails when the number of dims differs or a dim does not divide; the message names the dim, its
@@ -133,7 +160,8 @@ class Partition {
 
   Layout layout_;
   Dims shape_;
-  std::vector<int64_t> row_begins_;  // Only for uneven rows: grid()[0] + 1 positions.
+  // Only for uneven rows: grid()[0] + 1 positions.
+  std::shared_ptr<const std::vector<int64_t>> row_begins_;
 };
 
 // The shape of the whole tensor when `local_rank` stores `shard_shape`.
