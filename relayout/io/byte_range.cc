@@ -2,6 +2,7 @@
 #include "relayout/io/byte_range.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "relayout/base/check.h"
 
@@ -37,6 +38,17 @@ std::vector<Extent> MapRange(std::span<const Extent> extents, int64_t begin_byte
   }
   RELAYOUT_CHECK(size_bytes == 0);
   return pieces;
+}
+
+void ExtentLists::Add(std::span<const Extent> extents) {
+  extents_.insert(extents_.end(), extents.begin(), extents.end());
+  RELAYOUT_CHECK(extents_.size() <= std::numeric_limits<uint32_t>::max());
+  ends_.push_back(static_cast<uint32_t>(extents_.size()));
+}
+
+void ExtentLists::Shrink() {
+  ends_.shrink_to_fit();
+  extents_.shrink_to_fit();
 }
 
 }  // namespace relayout

@@ -3,9 +3,12 @@
 // Where bytes are in a file, and how a tensor's flat bytes map onto the places that hold them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "relayout/base/index_iterator.h"
 
 namespace relayout {
 
@@ -24,5 +27,39 @@ int64_t TotalBytes(std::span<const Extent> extents);
 // @pre the range lies inside the concatenation
 std::vector<Extent> MapRange(std::span<const Extent> extents, int64_t begin_bytes,
                              int64_t size_bytes);
+
+// Lists of extents, packed: 4 bytes a list and 16 an extent.
+//
+//   ExtentLists lists;
+//   lists.Add({{100, 10}});
+//   lists.Add({});
+//   lists[0].size()   // 1
+class ExtentLists {
+ public:
+  // @pre fewer than 2^32 extents in all
+  void Add(std::span<const Extent> extents);
+  void Add(const Extent& extent) { Add(std::span(&extent, 1)); }
+  // Gives back what growing has reserved.
+  void Shrink();
+
+  size_t size() const { return ends_.size(); }
+  std::span<const Extent> operator[](size_t i) const {
+    const size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return std::span(extents_).subspan(begin, ends_[i] - begin);
+  }
+
+  IndexIterator<ExtentLists> begin() const { return {this, 0}; }
+  IndexIterator<ExtentLists> end() const { return {this, size()}; }
+
+  friend bool operator==(const ExtentLists&, const ExtentLists&) = default;
+
+ private:
+  std::vector<uint32_t> ends_;
+  std::vector<Extent> extents_;
+};
+
+inline bool Equal(std::span<const Extent> a, std::span<const Extent> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
 
 }  // namespace relayout
