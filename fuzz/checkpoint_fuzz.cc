@@ -7,13 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "relayout/format/mindspore/checkpoint.h"
+#include "relayout/format/checkpoint_file.h"
+"relayout/format/mindspore/checkpoint.h"
 #include "relayout/format/testing.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    extern "C" int
+    LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace relayout;
   const MemoryFile file("fuzz.ckpt", std::string(reinterpret_cast<const char*>(data), size));
-  const auto index = ReadMindSporeCheckpointIndex(file);
+  const auto index = ReadFileIndex(file);
   if (!index.ok()) {
     RELAYOUT_CHECK(index.status().message().starts_with("fuzz.ckpt: "));
     return 0;
@@ -28,13 +30,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto image = LayOutMindSporeCheckpoint(values, 5);
   RELAYOUT_CHECK(image.ok());
   if (values.empty()) return 0;
-  const auto again =
-      ReadMindSporeCheckpointIndex(MemoryFile("again.ckpt", testing_support::Fill(*image)));
+  const auto again = ReadFileIndex(MemoryFile("again.ckpt", testing_support::Fill(*image)));
   RELAYOUT_CHECK(again.ok() && again->values.size() == values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     RELAYOUT_CHECK(testing_support::TypeText(again->values[i]) ==
                    testing_support::TypeText(values[i]));
-    RELAYOUT_CHECK(again->values[i].extents == image->extents[i]);
+    RELAYOUT_CHECK(Equal(again->values[i].extents, image->extents[i]));
   }
   return 0;
 }

@@ -4,6 +4,8 @@
 // and lays out checkpoint files.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -19,11 +21,19 @@ std::optional<FileFormat> FormatOfName(std::string_view file_name);
 // Reads the index of a file whose name says its format. Only headers are read. Errors name the
 // file.
 Result<FileIndex> ReadFileIndex(const ReadableFile& file);
+// The same, with the values going to `sink` in file order, one at a time where the format allows
+// it. After a failure the sink has had some of them.
+Result<FileIndex> ReadFileIndex(const ReadableFile& file, ValueSink& sink);
 
 // Where everything goes in a new file that holds `values` (whose extents are ignored) in this order
 // (safetensors: in the order that format wants; extents stay in the order of `values`).
 // Fails when the format cannot hold a value (a string or a complex number in safetensors, a
 // MapTensor in any), naming it.
 Result<FileImage> LayOutFile(FileFormat format, std::span<const StoredValue> values);
+
+// The same for `count` values that are made as they are asked for, in any order and any number of
+// times. @pre their names are distinct
+Result<FileImage> LayOutFile(FileFormat format, size_t count,
+                             const std::function<StoredValue(size_t)>& value_at);
 
 }  // namespace relayout

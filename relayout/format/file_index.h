@@ -6,14 +6,17 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "relayout/base/dims.h"
 #include "relayout/base/dtype.h"
+#include "relayout/base/index_iterator.h"
 #include "relayout/io/byte_range.h"
 
 namespace relayout {
@@ -36,8 +39,36 @@ struct StoredValue {
   std::vector<Extent> extents;
 };
 
+// The same, seen where it is stored; valid as long as that.
+struct ValueView {
+  ValueView(std::string_view value_name, ValueKind value_kind, DType value_dtype,
+            const Dims& value_shape, std::span<const Extent> value_extents)
+      : name(value_name),
+        kind(value_kind),
+        dtype(value_dtype),
+        shape(value_shape),
+        extents(value_extents) {}
+  // Implicit on purpose: what reads values takes both.
+  ValueView(const StoredValue& value)
+      : ValueView(value.name, value.kind, value.dtype, value.shape, value.extents) {}
+
+  std::string_view name;
+  ValueKind kind;
+  DType dtype;
+  const Dims& shape;
+  std::span<const Extent> extents;
+};
+
 // Element count times element size. @pre the shape was checked by a reader
-int64_t SizeBytes(const StoredValue& value);
+int64_t SizeBytes(const ValueView& value);
+
+// Takes the values of a file one by one, so that nobody has to hold all of them.
+class ValueSink {
+ public:
+  virtual ~ValueSink() = default;
+  // False when a value of this name was there before.
+  virtual bool Add(const StoredValue& value) = 0;
+};
 
 enum class FileFormat { kMindSporeCheckpoint, kSafetensors };
 
@@ -46,7 +77,7 @@ std::string_view Extension(FileFormat format);
 
 struct FileIndex {
   FileFormat format = FileFormat::kMindSporeCheckpoint;
-  // In file order. Names are unique, well-formed UTF-8 and not empty.
+  // In file order. Names are unique, well-formed UTF-8 and not empty. Empty when a sink took them.
   std::vector<StoredValue> values;
   // safetensors' __metadata__; empty for other formats.
   std::map<std::string, std::string> metadata;
@@ -60,13 +91,36 @@ struct FileIndex {
 struct FileImage {
   struct Segment {
     int64_t offset_bytes = 0;
-    std::string bytes;
+    std::string_view bytes;
   };
+
+  // Packed: a header costs 16 bytes beside its own.
+  class Headers {
+   public:
+    // Ascending. A header that begins where the last one ends mostly becomes a part of it.
+    void Add(int64_t offset_bytes, std::string_view bytes);
+
+    size_t size() const { return begins_.size(); }
+    // Valid until the next Add.
+    Segment operator[](size_t i) const;
+    IndexIterator<Headers> begin() const { return {this, 0}; }
+    IndexIterator<Headers> end() const { return {this, size()}; }
+
+   private:
+    struct Begin {
+      int64_t in_file = 0;
+      uint32_t block = 0;
+      uint32_t in_block = 0;
+    };
+    std::vector<std::string> blocks_;  // That never grow: no second copy of everything.
+    std::deque<Begin> begins_;
+  };
+
   int64_t size_bytes = 0;
-  // Headers, ascending and disjoint from all extents. Headers and extents tile [0, size_bytes).
-  std::vector<Segment> headers;
+  // Ascending and disjoint from all extents. Headers and extents tile [0, size_bytes).
+  Headers headers;
   // Of value i of those asked for.
-  std::vector<std::vector<Extent>> extents;
+  ExtentLists extents;
 };
 
 }  // namespace relayout

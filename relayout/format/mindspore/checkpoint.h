@@ -22,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "relayout/base/status.h"
@@ -37,13 +38,18 @@ inline constexpr int64_t kMindSporeSliceBytes = int64_t{512} << 20;
 // file, the parameter where there is one, and the byte offset.
 // Older writers wrote dims [0] for 0-d tensors: that with the content of one element is 0-d.
 // @post tensors and strings: TotalBytes(extents) == SizeBytes(value); all extents inside the file
-Result<FileIndex> ReadMindSporeCheckpointIndex(const ReadableFile& file);
+// Values go to `sink` as they are found.
+Result<FileIndex> ReadMindSporeCheckpointIndex(const ReadableFile& file, ValueSink& sink);
 
 // The file that MindSpore's save_checkpoint would write for `values`, in this order; byte for byte.
 // Where MindSpore drops values (tensors without elements, empty strings) they are kept, as a record
 // without content. MindSpore 2.10 loads such a tensor rightly when it has two dims or more; [0] it
 // takes for a 0-d tensor and an empty string it cannot load.
 Result<FileImage> LayOutMindSporeCheckpoint(std::span<const StoredValue> values,
+                                            int64_t slice_bytes = kMindSporeSliceBytes);
+// The same for values made one by one. @pre their names are distinct
+Result<FileImage> LayOutMindSporeCheckpoint(size_t count,
+                                            const std::function<StoredValue(size_t)>& value_at,
                                             int64_t slice_bytes = kMindSporeSliceBytes);
 
 }  // namespace relayout

@@ -64,35 +64,29 @@ class Image {
     RELAYOUT_RETURN_IF_ERROR(CheckName(value.name));
     RELAYOUT_ASSIGN_OR_RETURN(const int64_t size, CheckedSize(value));
     const std::string start = TensorStart(value);
-    std::vector<Extent>& extents = image_.extents.emplace_back();
+    std::vector<Extent> extents;
     int64_t done = 0;
     do {  // Once also for a value without bytes, which would be lost otherwise.
       const int64_t slice = std::min(slice_bytes_, size - done);
-      AddHeader(RecordHeader(value.name, start, slice));
+      const std::string header = RecordHeader(value.name, start, slice);
+      image_.headers.Add(image_.size_bytes, header);
+      image_.size_bytes += std::ssize(header);
       const auto end = CheckedAdd(image_.size_bytes, slice);
       if (!end) return InvalidInput("the file would have more than 2^63 bytes");
       if (slice > 0) extents.push_back({image_.size_bytes, slice});
       image_.size_bytes = *end;
       done += slice;
     } while (done < size);
+    image_.extents.Add(extents);
     return OkStatus();
   }
 
-  FileImage Take() { return std::move(image_); }
-
- private:
-  // Headers that touch (after a value without bytes) are one segment.
-  void AddHeader(const std::string& bytes) {
-    auto& headers = image_.headers;
-    if (!headers.empty() &&
-        headers.back().offset_bytes + std::ssize(headers.back().bytes) == image_.size_bytes) {
-      headers.back().bytes += bytes;
-    } else {
-      headers.push_back({image_.size_bytes, bytes});
-    }
-    image_.size_bytes += std::ssize(bytes);
+  FileImage Take() {
+    image_.extents.Shrink();
+    return std::move(image_);
   }
 
+ private:
   int64_t slice_bytes_;
   FileImage image_;
 };
@@ -101,14 +95,24 @@ class Image {
 
 Result<FileImage> LayOutMindSporeCheckpoint(std::span<const StoredValue> values,
                                             int64_t slice_bytes) {
-  RELAYOUT_CHECK(slice_bytes > 0);
-  Image image(slice_bytes);
   std::unordered_set<std::string_view> names;
   for (const StoredValue& value : values) {
-    RELAYOUT_RETURN_IF_ERROR(image.Add(value).WithContext(Printable(value.name)));
     if (!names.insert(value.name).second) {
       return InvalidInput(Format("{}: a second value of this name", Printable(value.name)));
     }
+  }
+  return LayOutMindSporeCheckpoint(
+      values.size(), [values](size_t i) { return values[i]; }, slice_bytes);
+}
+
+Result<FileImage> LayOutMindSporeCheckpoint(size_t count,
+                                            const std::function<StoredValue(size_t)>& value_at,
+                                            int64_t slice_bytes) {
+  RELAYOUT_CHECK(slice_bytes > 0);
+  Image image(slice_bytes);
+  for (size_t i = 0; i < count; ++i) {
+    const StoredValue value = value_at(i);
+    RELAYOUT_RETURN_IF_ERROR(image.Add(value).WithContext(Printable(value.name)));
   }
   return image.Take();
 }

@@ -2,7 +2,6 @@
 #include <array>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <utility>
 
 #include "relayout/base/checked_math.h"
@@ -155,7 +154,9 @@ std::string DimsText(const std::vector<int64_t>& dims) {
 // Collects the records of one tag into one value.
 class Joiner {
  public:
-  explicit Joiner(FileIndex& index) : index_(index) {}
+  explicit Joiner(ValueSink& sink) : sink_(sink) {}
+
+  size_t count() const { return count_; }
 
   Status Add(Record record) {
     if (open_ && record.tag == first_.tag) {
@@ -164,7 +165,8 @@ class Joiner {
       return OkStatus();
     }
     RELAYOUT_RETURN_IF_ERROR(Finish());
-    return Open(std::move(record));
+    Open(std::move(record));
+    return OkStatus();
   }
 
   // Checks and stores the value in hand.
@@ -173,25 +175,21 @@ class Joiner {
     open_ = false;
     RELAYOUT_RETURN_IF_ERROR(Complete().WithContext(Printable(first_.tag)));
     value_.name = std::move(first_.tag);
-    index_.values.push_back(std::move(value_));
+    if (!sink_.Add(value_)) {
+      return InvalidInput(Format("{}: a second value of this name at byte {}",
+                                 Printable(value_.name), first_.offset_bytes));
+    }
+    if (++count_ > kMaxNames) return InvalidInput(Format("more than {} values", kMaxNames));
     return OkStatus();
   }
 
  private:
-  Status Open(Record record) {
-    if (!names_.insert(record.tag).second) {
-      return InvalidInput(Format("{}: a second value of this name at byte {}",
-                                 Printable(record.tag), record.offset_bytes));
-    }
-    if (names_.size() > kMaxNames) {
-      return InvalidInput(Format("more than {} values", kMaxNames));
-    }
+  void Open(Record record) {
     first_ = std::move(record);
     value_ = {};
     stored_bytes_ = 0;
     open_ = true;
     Append(first_.content);
-    return OkStatus();
   }
 
   void Append(Extent content) {
@@ -261,21 +259,21 @@ class Joiner {
                                first_.offset_bytes));
   }
 
-  FileIndex& index_;
-  std::unordered_set<std::string> names_;
+  ValueSink& sink_;
+  size_t count_ = 0;
   bool open_ = false;
   Record first_;
   StoredValue value_;
   int64_t stored_bytes_ = 0;
 };
 
-Result<FileIndex> ReadRecords(WireWindow& window, const ReadableFile& file) {
+Result<FileIndex> ReadRecords(WireWindow& window, const ReadableFile& file, ValueSink& sink) {
   FileIndex index;
   index.format = FileFormat::kMindSporeCheckpoint;
   RELAYOUT_ASSIGN_OR_RETURN(index.crc32, ReadCrcTrailer(file));
   const int64_t end = file.size_bytes() - (index.crc32 ? kCrcTrailerBytes : 0);
   if (index.crc32) index.crc_covers_bytes = end;
-  Joiner joiner(index);
+  Joiner joiner(sink);
   WireCursor records(window, {0, end}, "the file");
   for (WireField field;;) {
     RELAYOUT_ASSIGN_OR_RETURN(const bool more, records.Next(field));
@@ -286,16 +284,16 @@ Result<FileIndex> ReadRecords(WireWindow& window, const ReadableFile& file) {
     RELAYOUT_RETURN_IF_ERROR(joiner.Add(std::move(record)));
   }
   RELAYOUT_RETURN_IF_ERROR(joiner.Finish());
-  if (index.values.empty()) return InvalidInput("no parameter in the file");
+  if (joiner.count() == 0) return InvalidInput("no parameter in the file");
   return index;
 }
 
-Result<FileIndex> ReadIndex(const ReadableFile& file) {
+Result<FileIndex> ReadIndex(const ReadableFile& file, ValueSink& sink) {
   if (file.size_bytes() == 0) return InvalidInput("the file is empty");
   WireWindow window(file, kWindowBytes);
   RELAYOUT_ASSIGN_OR_RETURN(const Start start, ReadStart(window, file));
   RELAYOUT_RETURN_IF_ERROR(CheckNotEncrypted(start));
-  Result<FileIndex> index = ReadRecords(window, file);
+  Result<FileIndex> index = ReadRecords(window, file, sink);
   const Status status = index.status();
   if (status.code() != StatusCode::kInvalidInput) return index;
   const std::string_view hint = Hint(start);
@@ -305,8 +303,8 @@ Result<FileIndex> ReadIndex(const ReadableFile& file) {
 
 }  // namespace
 
-Result<FileIndex> ReadMindSporeCheckpointIndex(const ReadableFile& file) {
-  Result<FileIndex> index = ReadIndex(file);
+Result<FileIndex> ReadMindSporeCheckpointIndex(const ReadableFile& file, ValueSink& sink) {
+  Result<FileIndex> index = ReadIndex(file, sink);
   if (!index.ok()) return index.status().WithContext(file.path());
   return index;
 }

@@ -116,7 +116,7 @@ Status ParseLayouts(JsonValue value, StrategyRecords& records) {
   for (const auto& [name, item] : items.fields()) {
     auto record = ParseLayout(item);
     if (!record.ok()) return record.status().WithContext(Printable(name));
-    records.layouts.emplace_back(std::string(name), *std::move(record));
+    records.AddLayout(std::string(name), *std::move(record));
   }
   return OkStatus();
 }
@@ -185,9 +185,9 @@ std::string WriteStrategyJson(const StrategyRecords& records) {
   json.Key("parallel_strategy_item");
   WriteOperators(json, records);
   json.Key("parallel_layout_item").BeginObject();
-  for (const auto& [name, record] : records.layouts) {
-    json.Key(name);
-    WriteLayout(json, record);
+  for (const auto& layout : records.layouts) {
+    json.Key(layout.name);
+    WriteLayout(json, records.RecordOf(layout));
   }
   json.EndObject().EndObject();
   return json.text();

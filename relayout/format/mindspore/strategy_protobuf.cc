@@ -165,7 +165,7 @@ class Parser {
     if (records_.layouts.size() == kMaxNames) return InvalidInput("too many parameters");
     LayoutRecord record;
     RELAYOUT_RETURN_IF_ERROR(ParseLayout(item.body, record).WithContext(Printable(item.name)));
-    records_.layouts.emplace_back(std::move(item.name), std::move(record));
+    records_.AddLayout(std::move(item.name), std::move(record));
     return OkStatus();
   }
 
@@ -310,8 +310,8 @@ std::string WriteStrategyProtobuf(const StrategyRecords& records) {
   for (const auto& op : records.operators) {
     AppendItem(bytes, kStrategyItem, op.name, OperatorBody(op));
   }
-  for (const auto& [name, record] : records.layouts) {
-    AppendItem(bytes, kLayoutItem, name, LayoutBody(record));
+  for (const auto& layout : records.layouts) {
+    AppendItem(bytes, kLayoutItem, layout.name, LayoutBody(records.RecordOf(layout)));
   }
   return bytes;
 }

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <string_view>
-#include <unordered_set>
 
+#include "relayout/base/byte_io.h"
+#include "relayout/base/name_table.h"
 #include "relayout/base/text.h"
 #include "relayout/format/value_name.h"
 
@@ -14,6 +14,25 @@ namespace relayout {
 namespace {
 
 constexpr int64_t kNotCut = -1;
+
+// Different for different records.
+std::string KeyOf(const LayoutRecord& record) {
+  ByteWriter key;
+  const auto add = [&key](const std::vector<int64_t>& numbers) {
+    key.Int(std::ssize(numbers));
+    for (const int64_t number : numbers) key.Int(number);
+  };
+  add(record.dev_matrix);
+  key.Int(std::ssize(record.tensor_map));
+  for (const auto& axes : record.tensor_map) add(axes);
+  add(record.param_split_shape);
+  key.Int(record.field);
+  key.Int(record.opt_weight_shard_step);
+  key.Int(record.opt_weight_shard_size);
+  key.Int(record.tensor_shape ? 1 : 0);
+  if (record.tensor_shape) WriteDims(key, *record.tensor_shape);
+  return key.Take();
+}
 
 Result<std::vector<int>> AxesFromLeft(const std::vector<int64_t>& from_right, size_t mesh_axes) {
   std::vector<int> axes;
@@ -82,14 +101,32 @@ std::optional<std::pair<std::string_view, std::string_view>> SplitStage(std::str
 bool IsMerged(const StrategyRecords& records) {
   return !records.layouts.empty() &&
          std::all_of(records.layouts.begin(), records.layouts.end(),
-                     [](const auto& entry) { return SplitStage(entry.first).has_value(); });
+                     [](const auto& entry) { return SplitStage(entry.name).has_value(); });
 }
 
-Result<ParameterLayout> ToParameter(std::string name, LayoutRecord& record) {
-  auto layout = ToLayout(record);
-  if (!layout.ok()) return layout.status().WithContext(Printable(name));
-  return ParameterLayout{std::move(name), *std::move(layout), record.tensor_shape};
-}
+// Gives records their layouts, each record once.
+class LayoutMaker {
+ public:
+  explicit LayoutMaker(const std::vector<LayoutRecord>& records)
+      : records_(records), layouts_(records.size()), shapes_(records.size()) {}
+
+  Result<ParameterLayout> ToParameter(std::string name, size_t record) {
+    std::optional<Layout>& layout = layouts_[record];
+    if (!layout) {
+      auto made = ToLayout(records_[record]);
+      if (!made.ok()) return made.status().WithContext(Printable(name));
+      layout = pool_.Share(*made);
+      shapes_[record] = records_[record].tensor_shape;
+    }
+    return ParameterLayout{std::move(name), *layout, shapes_[record]};
+  }
+
+ private:
+  const std::vector<LayoutRecord>& records_;
+  std::vector<std::optional<Layout>> layouts_;
+  std::vector<StatedShape> shapes_;
+  LayoutPool pool_;
+};
 
 // The stages of a merged file must be 0, 1, 2 ...; a stage without parameters of its own exists
 // when an operator is in it.
@@ -109,36 +146,67 @@ Result<std::vector<StrategyFile::StageLayouts>> ToStages(
   return stages;
 }
 
+// Adds a parameter; false when its name is there already.
+class StageMaker {
+ public:
+  bool Add(ParameterLayout parameter) {
+    const auto name_of = [this](uint32_t i) -> std::string_view {
+      return stage_.parameters[i].name;
+    };
+    if (index_.Find(parameter.name, name_of)) return false;
+    stage_.parameters.push_back(std::move(parameter));
+    index_.Insert(static_cast<uint32_t>(stage_.parameters.size() - 1), name_of);
+    return true;
+  }
+  void Reserve(size_t count) { stage_.parameters.reserve(count); }
+  StageStrategy Take() { return std::move(stage_); }
+
+ private:
+  StageStrategy stage_;
+  NameIndex index_;
+};
+
 Result<std::vector<StrategyFile::StageLayouts>> MergedStages(StrategyRecords& records) {
-  std::map<int64_t, StageStrategy> by_stage;
-  std::set<std::pair<int64_t, std::string>> names;
-  for (auto& [full_name, record] : records.layouts) {
+  std::map<int64_t, StageMaker> by_stage;
+  LayoutMaker maker(records.records);
+  for (; !records.layouts.empty(); records.layouts.pop_front()) {
+    const auto& [full_name, record] = records.layouts.front();
     const auto [number, name] = *SplitStage(full_name);
     const auto stage = ParseDecimal(number);
     if (!stage) return InvalidInput(Format("{}: impossible stage", Printable(full_name)));
-    if (!names.emplace(*stage, name).second) {
+    RELAYOUT_ASSIGN_OR_RETURN(ParameterLayout parameter,
+                              maker.ToParameter(std::string(name), record));
+    if (!by_stage[*stage].Add(std::move(parameter))) {
       return InvalidInput(Format("{}: listed twice in stage {}", Printable(name), *stage));
     }
-    RELAYOUT_ASSIGN_OR_RETURN(ParameterLayout parameter, ToParameter(std::string(name), record));
-    by_stage[*stage].parameters.push_back(std::move(parameter));
   }
   for (const auto& op : records.operators) by_stage[op.stage];
-  return ToStages(std::move(by_stage));
+  std::map<int64_t, StageStrategy> stages;
+  for (auto& [stage, parameters] : by_stage) stages[stage] = parameters.Take();
+  return ToStages(std::move(stages));
 }
 
 Result<StageStrategy> SingleStage(StrategyRecords& records) {
-  StageStrategy layouts;
-  std::unordered_set<std::string> names;
-  for (auto& [name, record] : records.layouts) {
-    if (!names.insert(name).second)
+  StageMaker stage;
+  stage.Reserve(records.layouts.size());
+  LayoutMaker maker(records.records);
+  for (; !records.layouts.empty(); records.layouts.pop_front()) {
+    const auto& [name, record] = records.layouts.front();
+    RELAYOUT_ASSIGN_OR_RETURN(ParameterLayout parameter, maker.ToParameter(name, record));
+    if (!stage.Add(std::move(parameter))) {
       return InvalidInput(Format("{}: listed twice", Printable(name)));
-    RELAYOUT_ASSIGN_OR_RETURN(ParameterLayout parameter, ToParameter(name, record));
-    layouts.parameters.push_back(std::move(parameter));
+    }
   }
-  return layouts;
+  return stage.Take();
 }
 
 }  // namespace
+
+void StrategyRecords::AddLayout(std::string name, LayoutRecord record) {
+  const auto [entry, is_new] = record_of_key_.emplace(KeyOf(record), records.size());
+  if (is_new) records.push_back(std::move(record));
+  layouts.push_back({std::move(name), entry->second});
+}
 
 bool LayoutRecord::IsNested() const {
   return std::any_of(tensor_map.begin(), tensor_map.end(),
@@ -194,7 +262,7 @@ LayoutRecord ToRecord(const Layout& layout) {
 
 Result<StrategyFile> ToStrategyFile(StrategyRecords records) {
   StrategyFile file;
-  for (const auto& [name, record] : records.layouts) RELAYOUT_RETURN_IF_ERROR(CheckName(name));
+  for (const auto& layout : records.layouts) RELAYOUT_RETURN_IF_ERROR(CheckName(layout.name));
   for (const auto& op : records.operators) {
     if (!IsUtf8(op.name)) {
       return InvalidInput(Format("{}: the operator's name is not UTF-8", Printable(op.name)));
@@ -220,9 +288,9 @@ StrategyRecords ToRecords(const StrategyFile& file) {
   for (const auto& [stage, layouts] : file.stages) {
     for (const ParameterLayout& parameter : layouts.parameters) {
       LayoutRecord record = ToRecord(parameter.layout);
-      record.tensor_shape = parameter.whole_shape;
-      records.layouts.emplace_back(
-          file.merged ? Format("{}-{}", stage, parameter.name) : parameter.name, std::move(record));
+      if (parameter.whole_shape) record.tensor_shape = *parameter.whole_shape;
+      records.AddLayout(file.merged ? Format("{}-{}", stage, parameter.name) : parameter.name,
+                        std::move(record));
     }
   }
   return records;

@@ -10,9 +10,12 @@
 // replicas (the 2, whose ranks are 4 apart) make one optimizer group: {a:2,b:4} (b,-) opt:all.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -44,10 +47,25 @@ struct LayoutRecord {
   bool IsNested() const;
 };
 
-struct StrategyRecords {
+// Many parameters are laid out alike: each distinct record is kept once.
+class StrategyRecords {
+ public:
+  struct NamedLayout {
+    std::string name;  // As it is in the file.
+    size_t record = 0;
+  };
+
+  void AddLayout(std::string name, LayoutRecord record);
+  const LayoutRecord& RecordOf(const NamedLayout& layout) const { return records[layout.record]; }
+
   int64_t current_stage = 0;
   std::vector<StrategyFile::Operator> operators;
-  std::vector<std::pair<std::string, LayoutRecord>> layouts;  // By name as it is in the file.
+  // In the order of the file. A deque, so that it can be taken apart from the front.
+  std::deque<NamedLayout> layouts;
+  std::vector<LayoutRecord> records;
+
+ private:
+  std::unordered_map<std::string, size_t> record_of_key_;
 };
 
 // Fails on what contradicts itself or has no Layout (field > 0); does not name the parameter.

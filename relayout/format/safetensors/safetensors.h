@@ -24,7 +24,8 @@ namespace relayout {
 // Errors name the file and the tensor. Duplicate keys, which other readers drop in silence, are
 // errors, as are tensors whose bytes overlap, leave a gap or end elsewhere than the file does.
 // @post TotalBytes(extents) == SizeBytes(value); all extents inside the file
-Result<FileIndex> ReadSafetensorsIndex(const ReadableFile& file);
+// Values go to `sink` once all are known to tile the file.
+Result<FileIndex> ReadSafetensorsIndex(const ReadableFile& file, ValueSink& sink);
 
 // The file that MindSpore's save_checkpoint(format="safetensors") would write for `values`, byte
 // for byte where that is determined: large element types first, then by name. kUnsupported, naming

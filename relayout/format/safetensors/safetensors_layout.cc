@@ -87,7 +87,7 @@ std::string LengthAndHeader(std::string json) {
 Result<FileImage> LayOutSafetensors(std::span<const StoredValue> values) {
   RELAYOUT_RETURN_IF_ERROR(CheckAllHold(values));
   FileImage image;
-  image.extents.resize(values.size());
+  std::vector<Extent> places(values.size());  // In the data.
   JsonWriter json;
   json.BeginObject();
   WriteMetadata(json, values);
@@ -99,19 +99,23 @@ Result<FileImage> LayOutSafetensors(std::span<const StoredValue> values) {
     json.Key(value.name).BeginObject().Key("dtype").String(*safetensors::TypeNameOf(value.dtype));
     json.Key("shape").Array(value.shape);
     json.Key("data_offsets").Array({position, *end}).EndObject();
-    if (*end > position) image.extents[i] = {{position, *end - position}};
+    places[i] = {position, *end - position};
     position = *end;
   }
   json.EndObject();
 
-  std::string header = LengthAndHeader(json.text());
+  const std::string header = LengthAndHeader(json.text());
   const int64_t data_begin = std::ssize(header);
   const auto size = CheckedAdd(data_begin, position);
   if (!size) return InvalidInput("the file would have more than 2^63 bytes");
   image.size_bytes = *size;
-  image.headers = {{0, std::move(header)}};
-  for (auto& extents : image.extents) {
-    for (Extent& extent : extents) extent.offset_bytes += data_begin;
+  image.headers.Add(0, header);
+  for (const Extent& place : places) {
+    if (place.size_bytes == 0) {
+      image.extents.Add(std::span<const Extent>());
+    } else {
+      image.extents.Add(Extent{data_begin + place.offset_bytes, place.size_bytes});
+    }
   }
   return image;
 }

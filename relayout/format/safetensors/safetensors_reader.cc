@@ -174,9 +174,13 @@ Result<FileIndex> ReadIndex(const ReadableFile& file) {
 
 }  // namespace
 
-Result<FileIndex> ReadSafetensorsIndex(const ReadableFile& file) {
+Result<FileIndex> ReadSafetensorsIndex(const ReadableFile& file, ValueSink& sink) {
   Result<FileIndex> index = ReadIndex(file);
   if (!index.ok()) return index.status().WithContext(file.path());
+  for (const StoredValue& value : index->values) {
+    RELAYOUT_CHECK(sink.Add(value));  // Keys of a JSON object are distinct.
+  }
+  index->values = {};
   return index;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "relayout/base/text.h"
+#include "relayout/format/checkpoint_file.h"
 #include "relayout/format/testing.h"
 #include "relayout/io/memory_file.h"
 
@@ -42,7 +43,7 @@ std::string One(std::string_view type, std::string_view shape, std::string_view 
 }
 
 Result<FileIndex> Index(std::string bytes) {
-  return ReadSafetensorsIndex(MemoryFile("a.safetensors", std::move(bytes)));
+  return ReadFileIndex(MemoryFile("a.safetensors", std::move(bytes)));
 }
 
 std::string Summary(const std::string& bytes) {
