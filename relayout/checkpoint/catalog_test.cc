@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,12 @@ std::string WithTrailer(const std::string& bytes) {
   return bytes + SerializeCrcTrailer(*crc);
 }
 
+std::vector<std::string_view> NamesOf(const Catalog& catalog) {
+  std::vector<std::string_view> names;
+  for (const std::string_view name : catalog.names()) names.push_back(name);
+  return names;
+}
+
 TEST(CatalogTest, IndexesByRankAndName) {
   MemoryFileSystem fs;
   fs.SetFile("a/0.ckpt", FileOf({"w", "b"}));
@@ -41,7 +48,7 @@ TEST(CatalogTest, IndexesByRankAndName) {
   auto opened = Catalog::Open(fs, {{0, "a/0.ckpt"}, {2, "a/2.ckpt"}}, 2);
   ASSERT_TRUE(opened.ok()) << opened.status().message();
   const Catalog catalog = *std::move(opened);
-  EXPECT_EQ(catalog.names(), (std::vector<std::string>{"w", "b", "c"}));
+  EXPECT_EQ(NamesOf(catalog), (std::vector<std::string_view>{"w", "b", "c"}));
   EXPECT_EQ(catalog.Ranks(), (std::vector<int64_t>{0, 2}));
   EXPECT_TRUE(catalog.HasRank(2));
   EXPECT_FALSE(catalog.HasRank(1));
@@ -50,9 +57,9 @@ TEST(CatalogTest, IndexesByRankAndName) {
   ASSERT_EQ(catalog.Holders("w").size(), 2U);
   EXPECT_EQ(catalog.Holders("w")[1].rank(), 2);
   EXPECT_TRUE(catalog.Holders("d").empty());
-  EXPECT_EQ(catalog.Find(0, "c"), nullptr);
-  EXPECT_EQ(catalog.Find(1, "w"), nullptr);
-  ASSERT_NE(catalog.Find(2, "c"), nullptr);
+  EXPECT_FALSE(catalog.Find(0, "c").has_value());
+  EXPECT_FALSE(catalog.Find(1, "w").has_value());
+  ASSERT_TRUE(catalog.Find(2, "c").has_value());
   EXPECT_EQ(catalog.Find(2, "c")->shape, Dims({4}));
   EXPECT_EQ(*ReadSmallValue(fs, catalog.Holders("w")[1]), "xxxx");
 }

@@ -10,7 +10,7 @@
 
 #include "checkpoint.pb.h"
 #include "relayout/base/text.h"
-#include "relayout/format/mindspore/checkpoint.h"
+#include "relayout/format/checkpoint_file.h"
 #include "relayout/format/mindspore/strategy_protobuf.h"
 #include "relayout/format/testing.h"
 #include "strategy.pb.h"
@@ -80,7 +80,7 @@ std::map<std::string, std::string> Contents(const relayout_oracle::Checkpoint& f
 
 // True when we accepted the bytes.
 bool CompareCheckpoint(const std::string& bytes) {
-  const auto index = ReadMindSporeCheckpointIndex(MemoryFile("a.ckpt", bytes));
+  const auto index = ReadFileIndex(MemoryFile("a.ckpt", bytes));
   if (!index.ok()) return false;
   std::map<std::string, std::string> ours;
   for (const StoredValue& value : index->values) {
