@@ -60,7 +60,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string TypeText(const StoredValue& value) {
+std::string TypeText(const ValueView& value) {
   switch (value.kind) {
     case ValueKind::kString:
       return "string";
@@ -74,20 +74,20 @@ std::string TypeText(const StoredValue& value) {
 
 // What the files hold under one name.
 struct ValueSummary {
-  const StoredValue* value;  // The lowest rank's.
+  std::optional<ValueView> value;  // The lowest rank's.
   std::vector<int64_t> ranks;
   std::set<std::string> shapes;  // As stored.
   std::string layout;            // Empty: not in the strategy.
   std::optional<Dims> whole;
 };
 
-ValueSummary Summarize(const CheckpointSet& set, const std::string& name) {
+ValueSummary Summarize(const CheckpointSet& set, std::string_view name) {
   ValueSummary summary{};
-  const std::vector<HeldValue>& holders = set.catalog.Holders(name);
-  summary.value = holders[0].value;
+  const std::vector<HeldValue> holders = set.catalog.Holders(name);
+  summary.value.emplace(holders[0].value);
   for (const HeldValue& held : holders) {
     summary.ranks.push_back(held.rank());
-    summary.shapes.insert(ToText(held.value->shape));
+    summary.shapes.insert(ToText(held.value.shape));
   }
   for (const Placement& placement : set.strategy.Find(name)) {
     if (!summary.layout.empty()) summary.layout += " | ";
@@ -96,7 +96,7 @@ ValueSummary Summarize(const CheckpointSet& set, const std::string& name) {
     // Scratch is stored with shapes that its layout does not explain.
     if (summary.whole || IsScratch(name) || local < 0 || local >= placement.layout().device_count())
       continue;
-    if (auto whole = WholeShape(placement.layout(), local, holders[0].value->shape); whole.ok()) {
+    if (auto whole = WholeShape(placement.layout(), local, holders[0].value.shape); whole.ok()) {
       summary.whole = *whole;
     }
   }
@@ -121,7 +121,7 @@ void PrintSetText(const CheckpointSet& set) {
   if (set.has_strategy) head.insert(head.end(), {"WHOLE", "LAYOUT"});
   head.emplace_back("RANKS");
   Table table(std::move(head));
-  for (const std::string& name : set.catalog.names()) {
+  for (const std::string_view name : set.catalog.names()) {
     const ValueSummary summary = Summarize(set, name);
     std::vector<std::string> row = {Printable(name), TypeText(*summary.value), ShapesText(summary)};
     if (set.has_strategy) {
@@ -141,10 +141,10 @@ void PrintSetJson(const CheckpointSet& set) {
   for (const RankFile& file : set.catalog.files()) {
     json.BeginObject().Key("rank").Int(file.rank).Key("path").String(file.path);
     json.Key("size_bytes").Int(file.info.size_bytes);
-    json.Key("has_crc").Bool(file.index.crc32.has_value()).EndObject();
+    json.Key("has_crc").Bool(file.crc32.has_value()).EndObject();
   }
   json.EndArray().Key("values").BeginArray();
-  for (const std::string& name : set.catalog.names()) {
+  for (const std::string_view name : set.catalog.names()) {
     const ValueSummary summary = Summarize(set, name);
     json.BeginObject().Key("name").String(name).Key("type").String(TypeText(*summary.value));
     json.Key("stored_shape").Array(summary.value->shape);
@@ -164,7 +164,7 @@ void PrintStrategyText(const std::string& path, const Strategy& strategy, int64_
   for (int64_t stage = 0; stage < strategy.stage_count(); ++stage) {
     const std::string ranks =
         Format("{}-{}", strategy.first_rank(stage), strategy.first_rank(stage + 1) - 1);
-    for (const auto& parameter : strategy.stages()[static_cast<size_t>(stage)].parameters) {
+    for (const auto& parameter : strategy.parameters(stage)) {
       table.Add({std::to_string(first_stage + stage), ranks, Printable(parameter.name),
                  ToText(parameter.layout), std::to_string(parameter.layout.shard_count()),
                  std::to_string(parameter.layout.replica_count())});
@@ -182,7 +182,7 @@ void PrintStrategyJson(const Strategy& strategy, int64_t first_stage) {
     json.BeginObject().Key("first_rank").Int(strategy.first_rank(stage));
     json.Key("rank_count").Int(strategy.first_rank(stage + 1) - strategy.first_rank(stage));
     json.Key("parameters").BeginArray();
-    for (const auto& parameter : strategy.stages()[static_cast<size_t>(stage)].parameters) {
+    for (const auto& parameter : strategy.parameters(stage)) {
       json.BeginObject().Key("name").String(parameter.name);
       json.Key("layout").String(ToText(parameter.layout));
       json.Key("slices").Int(parameter.layout.shard_count());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "relayout/base/byte_io.h"
 #include "relayout/base/text.h"
 #include "relayout/convert/load_strategy.h"
 #include "relayout/format/checkpoint_file.h"
@@ -54,9 +55,10 @@ Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec&
                                         int thread_count) {
   // The strategy first: it is small, and a wrong path should show before thousands of headers are
   // read.
+  const auto names = std::make_shared<NameTable>();
   std::optional<Strategy> strategy;
   if (spec.strategy_path) {
-    RELAYOUT_ASSIGN_OR_RETURN(strategy, LoadStrategy(fs, *spec.strategy_path));
+    RELAYOUT_ASSIGN_OR_RETURN(strategy, LoadStrategy(fs, *spec.strategy_path, names));
   }
   RELAYOUT_ASSIGN_OR_RETURN(RankFiles files, FilesOf(fs, spec));
   if (strategy) {
@@ -75,7 +77,8 @@ Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec&
   for (int64_t rank = 0; rank < strategy->rank_count(); ++rank) {
     if (!files.path_of_rank.contains(rank)) missing.push_back(rank);
   }
-  RELAYOUT_ASSIGN_OR_RETURN(Catalog catalog, Catalog::Open(fs, files.path_of_rank, thread_count));
+  RELAYOUT_ASSIGN_OR_RETURN(Catalog catalog,
+                            Catalog::Open(fs, files.path_of_rank, thread_count, names));
   return CheckpointSet{.spec = spec,
                        .catalog = std::move(catalog),
                        .has_strategy = spec.strategy_path.has_value(),
@@ -84,6 +87,50 @@ Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec&
                        .step = files.step,
                        .notes = std::move(files.notes),
                        .missing_ranks = std::move(missing)};
+}
+
+std::string SerializeCheckpointSet(const CheckpointSet& set) {
+  // A strategy that names nothing needs no table.
+  RELAYOUT_CHECK(!set.has_strategy || set.strategy.name_table() == set.catalog.name_table());
+  ByteWriter writer;
+  set.catalog.name_table()->Write(writer);
+  set.catalog.Write(writer);
+  set.strategy.Write(writer);
+  writer.Int(set.has_strategy ? 1 : 0);
+  writer.Int(static_cast<int64_t>(set.format));
+  writer.Int(set.step ? 1 : 0);
+  writer.Int(set.step ? set.step->epoch : 0);
+  writer.Int(set.step ? set.step->step : 0);
+  writer.Int(std::ssize(set.notes));
+  for (const std::string& note : set.notes) writer.Text(note);
+  writer.Int(std::ssize(set.missing_ranks));
+  for (const int64_t rank : set.missing_ranks) writer.Int(rank);
+  return writer.Take();
+}
+
+Result<CheckpointSet> DeserializeCheckpointSet(std::string_view bytes, CheckpointSetSpec spec) {
+  ByteReader reader(bytes);
+  const auto names = std::make_shared<NameTable>(NameTable::Read(reader));
+  RELAYOUT_ASSIGN_OR_RETURN(Catalog catalog, Catalog::Read(reader, names));
+  RELAYOUT_ASSIGN_OR_RETURN(Strategy strategy, Strategy::Read(reader, names));
+  CheckpointSet set{.spec = std::move(spec),
+                    .catalog = std::move(catalog),
+                    .has_strategy = reader.IntIn(0, 1) == 1,
+                    .strategy = std::move(strategy),
+                    .format = static_cast<FileFormat>(
+                        reader.IntIn(0, static_cast<int64_t>(FileFormat::kSafetensors))),
+                    .step = {},
+                    .notes = {},
+                    .missing_ranks = {}};
+  const bool has_step = reader.IntIn(0, 1) == 1;
+  TrainingStep step;
+  step.epoch = reader.Int();
+  step.step = reader.Int();
+  if (has_step) set.step = step;
+  for (size_t left = reader.Count(); left > 0; --left) set.notes.emplace_back(reader.Text());
+  for (size_t left = reader.Count(); left > 0; --left) set.missing_ranks.push_back(reader.Int());
+  if (!reader.AtEnd()) return InvalidInput("the bytes are no checkpoint set");
+  return set;
 }
 
 }  // namespace relayout

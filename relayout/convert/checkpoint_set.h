@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "relayout/base/status.h"
@@ -32,6 +33,7 @@ struct CheckpointSetSpec {
   const std::string& text() const { return path.empty() ? files.begin()->second : path; }
 };
 
+// Names of the strategy and the catalog are in one table.
 struct CheckpointSet {
   CheckpointSetSpec spec;
   Catalog catalog;
@@ -43,6 +45,12 @@ struct CheckpointSet {
   // Ranks of the strategy for which there is no file, ascending.
   std::vector<int64_t> missing_ranks;
 };
+
+// What a process must know of `set` beside its spec, for others that take part in the same work.
+// Names are in it once.
+std::string SerializeCheckpointSet(const CheckpointSet& set);
+// Fails on bytes that are no set.
+Result<CheckpointSet> DeserializeCheckpointSet(std::string_view bytes, CheckpointSetSpec spec);
 
 // Reads strategy and headers. Fails when a file or strategy cannot be read, when files are of ranks
 // that the strategy does not have, or when there are several ranks and no strategy. Missing ranks

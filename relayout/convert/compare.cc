@@ -90,21 +90,20 @@ class Verifier {
            const CheckpointSet& target)
       : fs_(fs), request_(request), source_(source), target_(target) {}
 
+  // @pre the target has a file of `rank`
   Status CheckRank(int64_t rank) {
-    for (const std::string& name : source_.catalog.names()) {
-      const bool is_there = target_.catalog.Find(rank, name) != nullptr;
+    for (const std::string_view name : source_.catalog.names()) {
+      const bool is_there = target_.catalog.Find(rank, name).has_value();
       if (is_there == IsExpected(name, rank)) continue;
       Problem(Format("rank {}: {} {}", rank, Printable(name),
                      is_there ? "should not be in the file" : "is missing from the file"));
     }
-    for (const RankFile& file : target_.catalog.files()) {
-      if (file.rank != rank) continue;
-      for (const StoredValue& value : file.index.values) {
-        if (!source_.catalog.Contains(value.name)) {
-          Problem(Format("rank {}: {} is in no source file", rank, Printable(value.name)));
-        } else if (IsExpected(value.name, rank)) {
-          RELAYOUT_RETURN_IF_ERROR(CheckValue(file, value));
-        }
+    const RankFile& file = *target_.catalog.FileOf(rank);
+    for (const ValueView& value : *file.values) {
+      if (!source_.catalog.Contains(value.name)) {
+        Problem(Format("rank {}: {} is in no source file", rank, Printable(value.name)));
+      } else if (IsExpected(value.name, rank)) {
+        RELAYOUT_RETURN_IF_ERROR(CheckValue(file, value));
       }
     }
     return OkStatus();
@@ -114,7 +113,7 @@ class Verifier {
 
  private:
   // Should the file of `rank` hold the source's value `name`?
-  bool IsExpected(const std::string& name, int64_t rank) const {
+  bool IsExpected(std::string_view name, int64_t rank) const {
     if (IsScratch(name)) return false;
     const bool in_source = source_.strategy.Contains(name);
     if (!target_.has_strategy) return true;
@@ -125,7 +124,7 @@ class Verifier {
     });
   }
 
-  Status CheckValue(const RankFile& file, const StoredValue& value) {
+  Status CheckValue(const RankFile& file, const ValueView& value) {
     RELAYOUT_ASSIGN_OR_RETURN(LogicalTensor whole, LogicalTensor::Open(fs_, source_, value.name));
     const std::string where = Format("rank {}: {}", file.rank, Printable(value.name));
     RELAYOUT_ASSIGN_OR_RETURN(const Box box, ExpectedBox(value.name, file.rank, whole.shape()));
@@ -136,7 +135,7 @@ class Verifier {
       return OkStatus();
     }
     RELAYOUT_ASSIGN_OR_RETURN(auto opened, fs_.OpenForRead(file.path));
-    ValueReader reader(std::move(opened), value);
+    ValueReader reader(std::move(opened), value.extents);
     const int64_t element_size = ElementSize(value.dtype);
     // A shard is stored densely: its elements come in the order in which they are asked for.
     int64_t next = 0;
@@ -157,7 +156,7 @@ class Verifier {
   }
 
   // The part of the whole tensor that `rank` should hold.
-  Result<Box> ExpectedBox(const std::string& name, int64_t rank, const Dims& shape) const {
+  Result<Box> ExpectedBox(std::string_view name, int64_t rank, const Dims& shape) const {
     const int64_t stage = target_.strategy.StageOf(rank);
     for (const Placement& placement : target_.strategy.Find(name)) {
       if (placement.stage != stage) continue;
@@ -214,7 +213,7 @@ void AnnounceTotal(Progress* progress, const CheckpointSet& set) {
 
 // -------------------------------------------------------------------------------------------- diff
 
-Result<std::string> DiffValue(FileSystem& fs, const std::string& name, const CheckpointSet& set_a,
+Result<std::string> DiffValue(FileSystem& fs, std::string_view name, const CheckpointSet& set_a,
                               const CheckpointSet& set_b, const Progress* progress,
                               std::atomic<int64_t>& compared_bytes) {
   RELAYOUT_ASSIGN_OR_RETURN(LogicalTensor a, LogicalTensor::Open(fs, set_a, name));
@@ -269,14 +268,15 @@ Result<DiffReport> DiffCheckpoints(FileSystem& fs, const DiffRequest& request) {
   RELAYOUT_ASSIGN_OR_RETURN(const CheckpointSet a, OpenCheckpointSet(fs, request.a, threads));
   RELAYOUT_ASSIGN_OR_RETURN(const CheckpointSet b, OpenCheckpointSet(fs, request.b, threads));
   AnnounceTotal(request.progress, a);
-  std::vector<std::string> names = a.catalog.names();
-  for (const std::string& name : b.catalog.names()) {
+  std::vector<std::string_view> names;
+  for (const std::string_view name : a.catalog.names()) names.push_back(name);
+  for (const std::string_view name : b.catalog.names()) {
     if (!a.catalog.Contains(name)) names.push_back(name);
   }
   std::vector<std::string> texts(names.size());
   std::atomic<int64_t> compared_bytes = 0;
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(threads, std::ssize(names), [&](int64_t i) -> Status {
-    const std::string& name = names[static_cast<size_t>(i)];
+    const std::string_view name = names[static_cast<size_t>(i)];
     std::string& text = texts[static_cast<size_t>(i)];
     if (!b.catalog.Contains(name)) {
       text = "only in " + a.spec.text();
@@ -294,7 +294,7 @@ Result<DiffReport> DiffCheckpoints(FileSystem& fs, const DiffRequest& request) {
     if (texts[i].empty()) {
       ++report.equal_count;
     } else {
-      report.differences.push_back({.name = names[i], .text = std::move(texts[i])});
+      report.differences.push_back({.name = std::string(names[i]), .text = std::move(texts[i])});
     }
   }
   return report;

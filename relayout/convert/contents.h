@@ -20,10 +20,15 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "relayout/base/index_iterator.h"
+#include "relayout/base/name_table.h"
 #include "relayout/base/status.h"
 #include "relayout/convert/checkpoint_set.h"
 #include "relayout/plan/transfer.h"
@@ -44,9 +49,8 @@ struct Note {
   std::string message;
 };
 
-// A value of the target set.
-struct TargetValue {
-  std::string name;
+// What a value is and where it lies on both sides. Thousands of values share one.
+struct ValueForm {
   ValueKind kind = ValueKind::kTensor;
   DType dtype = DType::kFloat32;
   Dims shape;  // Whole.
@@ -55,8 +59,43 @@ struct TargetValue {
   bool carried = false;  // In neither strategy.
 };
 
+// A value of the target set, seen in the Contents; valid while these live.
+struct TargetValue {
+  std::string_view name;
+  ValueKind kind;
+  DType dtype;
+  const Dims& shape;  // Whole.
+  const std::vector<PlacedTensor>& sources;
+  const std::vector<PlacedTensor>& targets;
+  bool carried;  // In neither strategy.
+};
+
+// Values in order: 8 bytes each, and each form once.
+class TargetValues {
+ public:
+  size_t size() const { return values_.size(); }
+  bool empty() const { return values_.empty(); }
+  TargetValue operator[](size_t i) const;
+  IndexIterator<TargetValues> begin() const { return {this, 0}; }
+  IndexIterator<TargetValues> end() const { return {this, size()}; }
+
+  // The form of value i, as an index into forms().
+  size_t FormOf(size_t i) const { return values_[i].form; }
+  const std::deque<ValueForm>& forms() const { return forms_; }
+
+ private:
+  friend class ContentsBuilder;
+  struct Value {
+    uint32_t name = 0;
+    uint32_t form = 0;
+  };
+  std::shared_ptr<const NameTable> names_;
+  std::deque<ValueForm> forms_;  // A deque, so that none moves.
+  std::vector<Value> values_;
+};
+
 struct Contents {
-  std::vector<TargetValue> values;  // In the order of the source files.
+  TargetValues values;  // In the order of the source files.
   std::vector<Note> notes;
 };
 

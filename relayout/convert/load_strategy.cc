@@ -157,7 +157,8 @@ Result<StrategyFile> MergeStageFiles(FileSystem& fs, const std::string& director
   return merged;
 }
 
-Result<Strategy> LoadStrategy(FileSystem& fs, const std::string& path) {
+Result<Strategy> LoadStrategy(FileSystem& fs, const std::string& path,
+                              std::shared_ptr<NameTable> names) {
   RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
   const bool is_folder = info.kind == FileKind::kDirectory;
   RELAYOUT_ASSIGN_OR_RETURN(StrategyFile file,
@@ -170,7 +171,7 @@ Result<Strategy> LoadStrategy(FileSystem& fs, const std::string& path) {
   }
   std::vector<StageStrategy> stages;
   for (StrategyFile::StageLayouts& stage : file.stages) stages.push_back(std::move(stage.layouts));
-  auto strategy = Strategy::Create(std::move(stages));
+  auto strategy = Strategy::Create(std::move(stages), std::move(names));
   if (!strategy.ok()) return strategy.status().WithContext(path);
   return strategy;
 }

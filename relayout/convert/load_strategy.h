@@ -3,6 +3,7 @@
 // A strategy as a user names it: one file, or a folder with one file a stage (or a rank).
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "relayout/base/status.h"
@@ -13,8 +14,9 @@
 namespace relayout {
 
 // Reads `path`. A folder is merged in memory as MergeStrategies does. Fails on a file of one stage
-// of several: it says nothing about the others' ranks.
-Result<Strategy> LoadStrategy(FileSystem& fs, const std::string& path);
+// of several: it says nothing about the others' ranks. Names are added to `names` (null: its own).
+Result<Strategy> LoadStrategy(FileSystem& fs, const std::string& path,
+                              std::shared_ptr<NameTable> names = nullptr);
 
 // Reads all *.ckpt or all *.json of `directory` but `excluded_path` and merges them: one stage
 // each.

@@ -82,11 +82,11 @@ Result<std::vector<int64_t>> CutsByDefinition(const LayoutSpec& spec, size_t d, 
 Result<std::span<const std::byte>> ValueReader::Read(int64_t begin_bytes, int64_t size_bytes) {
   const int64_t window_end = window_begin_ + std::ssize(window_);
   if (begin_bytes < window_begin_ || begin_bytes >= window_end) {
-    const int64_t size = std::min(kWindowBytes, TotalBytes(value_->extents) - begin_bytes);
+    const int64_t size = std::min(kWindowBytes, TotalBytes(extents_) - begin_bytes);
     window_.resize(static_cast<size_t>(size));
     window_begin_ = begin_bytes;
     auto rest = std::span(window_);
-    for (const Extent& extent : MapRange(value_->extents, begin_bytes, size)) {
+    for (const Extent& extent : MapRange(extents_, begin_bytes, size)) {
       const auto piece = static_cast<size_t>(extent.size_bytes);
       RELAYOUT_RETURN_IF_ERROR(file_->ReadAt(extent.offset_bytes, rest.first(piece)));
       rest = rest.subspan(piece);
@@ -98,12 +98,12 @@ Result<std::span<const std::byte>> ValueReader::Read(int64_t begin_bytes, int64_
 }
 
 Result<LogicalTensor> LogicalTensor::Open(FileSystem& fs, const CheckpointSet& set,
-                                          const std::string& name) {
-  const std::vector<HeldValue>& holders = set.catalog.Holders(name);
+                                          std::string_view name) {
+  const std::vector<HeldValue> holders = set.catalog.Holders(name);
   if (holders.empty()) return NotFound(Format("{}: in no file of {}", name, set.spec.text()));
   LogicalTensor tensor;
-  tensor.kind_ = holders[0].value->kind;
-  tensor.dtype_ = holders[0].value->dtype;
+  tensor.kind_ = holders[0].value.kind;
+  tensor.dtype_ = holders[0].value.dtype;
   const std::vector<Placement> placements = set.strategy.Find(name);
   if (placements.empty()) {
     RELAYOUT_RETURN_IF_ERROR(tensor.UseWholeCopies(fs, holders).WithContext(Printable(name)));
@@ -120,11 +120,11 @@ Result<LogicalTensor> LogicalTensor::Open(FileSystem& fs, const CheckpointSet& s
 }
 
 Status LogicalTensor::UseWholeCopies(FileSystem& fs, const std::vector<HeldValue>& holders) {
-  shape_ = holders[0].value->shape;
+  shape_ = holders[0].value.shape;
   for (size_t d = 0; d < shape_.size(); ++d) cuts_.push_back({0, shape_[d]});
   RELAYOUT_ASSIGN_OR_RETURN(auto file, fs.OpenForRead(holders[0].file->path));
   reader_of_piece_.emplace(std::vector<int64_t>(shape_.size(), 0),
-                           ValueReader(std::move(file), *holders[0].value));
+                           ValueReader(std::move(file), holders[0].value.extents));
   return OkStatus();
 }
 
@@ -152,7 +152,7 @@ Status LogicalTensor::UseSlices(FileSystem& fs, const std::vector<HeldValue>& ho
   for (const HeldValue& held : holders) {
     const int64_t local = held.rank() - placement.first_rank;
     if (local < 0 || local >= DevicesOf(spec)) continue;
-    const Dims& stored = held.value->shape;
+    const Dims& stored = held.value.shape;
     if (stored.size() != spec.dim_axes.size()) {
       return InvalidInput(Format("rank {} stores {}, but the layout has {} dims", held.rank(),
                                  ToText(stored), spec.dim_axes.size()));
@@ -168,7 +168,7 @@ Status LogicalTensor::UseSlices(FileSystem& fs, const std::vector<HeldValue>& ho
     }
     if (reader_of_piece_.contains(pieces)) continue;
     RELAYOUT_ASSIGN_OR_RETURN(auto file, fs.OpenForRead(held.file->path));
-    reader_of_piece_.emplace(pieces, ValueReader(std::move(file), *held.value));
+    reader_of_piece_.emplace(pieces, ValueReader(std::move(file), held.value.extents));
   }
   int64_t shard_count = 1;
   for (const Cuts& cuts : cuts_) shard_count *= std::ssize(cuts) - 1;

@@ -13,7 +13,7 @@
 #include <map>
 #include <memory>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "relayout/base/dims.h"
@@ -26,17 +26,18 @@ namespace relayout {
 // Sequential reading of a value through a small window.
 class ValueReader {
  public:
-  ValueReader(std::shared_ptr<const ReadableFile> file, const StoredValue& value)
-      : file_(std::move(file)), value_(&value) {}
+  // `extents` must outlive the reader.
+  ValueReader(std::shared_ptr<const ReadableFile> file, std::span<const Extent> extents)
+      : file_(std::move(file)), extents_(extents) {}
 
   // Up to `size_bytes` bytes of the value from `begin_bytes` on, at least one; valid until the next
   // call.
-  // @pre begin_bytes < SizeBytes(value)
+  // @pre begin_bytes < TotalBytes(extents)
   Result<std::span<const std::byte>> Read(int64_t begin_bytes, int64_t size_bytes);
 
  private:
   std::shared_ptr<const ReadableFile> file_;
-  const StoredValue* value_;
+  std::span<const Extent> extents_;
   std::vector<std::byte> window_;
   int64_t window_begin_ = 0;
 };
@@ -46,7 +47,7 @@ class LogicalTensor {
   // `set` must outlive the tensor. Fails when a shard of it is in no file, or slices do not fit
   // together. Not thread-safe: one object a thread.
   static Result<LogicalTensor> Open(FileSystem& fs, const CheckpointSet& set,
-                                    const std::string& name);
+                                    std::string_view name);
 
   ValueKind kind() const { return kind_; }
   DType dtype() const { return dtype_; }

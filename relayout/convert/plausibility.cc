@@ -5,6 +5,7 @@
 #include <bitset>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "relayout/base/text.h"
@@ -20,17 +21,18 @@ constexpr size_t kMinDistinctBytes = 8;
 // Some holder of a shard, or nothing.
 std::optional<HeldValue> HolderOf(const CheckpointSet& source, const TargetValue& value,
                                   int64_t shard) {
-  const std::vector<int64_t> ranks = HoldersOf(value.sources[0], shard);
-  for (const HeldValue& held : source.catalog.Holders(value.name)) {
-    if (std::find(ranks.begin(), ranks.end(), held.rank()) != ranks.end()) return held;
+  for (const int64_t rank : HoldersOf(value.sources[0], shard)) {
+    if (const auto held = source.catalog.Find(rank, value.name)) {
+      return HeldValue{source.catalog.FileOf(rank), *held};
+    }
   }
   return std::nullopt;
 }
 
 // The first bytes of a value, or none where it has none.
 Result<std::vector<std::byte>> Sample(FileSystem& fs, const HeldValue& held) {
-  if (held.value->extents.empty()) return std::vector<std::byte>();
-  const Extent& first = held.value->extents[0];
+  if (held.value.extents.empty()) return std::vector<std::byte>();
+  const Extent& first = held.value.extents[0];
   std::vector<std::byte> bytes(static_cast<size_t>(std::min(kSampleBytes, first.size_bytes)));
   RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(held.file->path));
   RELAYOUT_RETURN_IF_ERROR(file->ReadAt(first.offset_bytes, bytes));
@@ -52,18 +54,19 @@ bool IsTelling(const std::vector<std::byte>& sample) {
 }
 
 Status CheckSlicesDiffer(FileSystem& fs, const CheckpointSet& source, const Contents& contents) {
-  std::vector<const TargetValue*> cut;
-  for (const TargetValue& value : contents.values) {
+  std::vector<size_t> cut;  // Positions in contents.values.
+  for (size_t i = 0; i < contents.values.size(); ++i) {
+    const TargetValue& value = contents.values[i];
     if (!IsFloat(value.dtype)) continue;
-    if (value.sources[0].partition.layout().shard_count() > 1) cut.push_back(&value);
+    if (value.sources[0].partition.layout().shard_count() > 1) cut.push_back(i);
   }
-  const TargetValue* equal = nullptr;
+  std::string_view equal;  // The first such name.
   int64_t equal_count = 0;
   int64_t first_rank = 0;
   int64_t last_rank = 0;
   const size_t count = std::min(kMaxTensors, cut.size());
   for (size_t i = 0; i < count; ++i) {
-    const TargetValue& value = *cut[i * cut.size() / count];
+    const TargetValue& value = contents.values[cut[i * cut.size() / count]];
     const int64_t last_shard = value.sources[0].partition.layout().shard_count() - 1;
     const auto first = HolderOf(source, value, 0);
     const auto last = HolderOf(source, value, last_shard);
@@ -72,21 +75,21 @@ Status CheckSlicesDiffer(FileSystem& fs, const CheckpointSet& source, const Cont
     if (!IsTelling(first_bytes)) continue;
     RELAYOUT_ASSIGN_OR_RETURN(const auto last_bytes, Sample(fs, *last));
     if (first_bytes != last_bytes) return OkStatus();
-    if (equal == nullptr) {
-      equal = &value;
+    if (equal_count == 0) {
+      equal = value.name;
       first_rank = first->rank();
       last_rank = last->rank();
     }
     ++equal_count;
   }
-  if (equal == nullptr) return OkStatus();
+  if (equal_count == 0) return OkStatus();
   return InvalidInput(
       Format("{}: rank {} and rank {} should hold different slices of it by {}, but hold the same "
              "bytes{}. "
              "Saved with integrated_save=True? If every rank holds the whole model, convert one "
              "rank's file "
              "without a source strategy (--trust-strategy goes on)",
-             Printable(equal->name), first_rank, last_rank, *source.spec.strategy_path,
+             Printable(equal), first_rank, last_rank, *source.spec.strategy_path,
              equal_count > 1 ? Format(", as of {}", Count(equal_count - 1, "more tensor")) : ""));
 }
 
@@ -95,11 +98,11 @@ Status CheckStagesAreApart(const CheckpointSet& source) {
   if (source.strategy.stage_count() < 2 || file_count < source.strategy.rank_count()) {
     return OkStatus();
   }
-  const std::vector<std::string> names = source.strategy.Names();
+  const std::vector<std::string_view> names = source.strategy.Names();
   bool is_apart = false;  // Some parameter is not on all stages.
-  for (const std::string& name : names) {
+  for (const std::string_view name : names) {
     if (IsScratch(name)) continue;
-    if (std::ssize(source.catalog.Holders(name)) < file_count) return OkStatus();
+    if (source.catalog.HolderCount(name) < file_count) return OkStatus();
     is_apart = is_apart || std::ssize(source.strategy.Find(name)) < source.strategy.stage_count();
   }
   if (!is_apart) return OkStatus();

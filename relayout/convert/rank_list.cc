@@ -119,16 +119,15 @@ Result<StrategyPair> LoadPair(FileSystem& fs, const RankListRequest& request) {
 
 Result<RankCover> CoverRank(const StrategyPair& pair, int64_t rank) {
   std::vector<NeededValue> values;
-  for (const std::string& name : pair.source.Names()) {
+  for (const std::string_view name : pair.source.Names()) {
     if (IsScratch(name)) continue;
     const std::vector<Placement> from = pair.source.Find(name);
     std::vector<Placement> to = pair.target.Find(name);
     std::erase_if(to, [&](const Placement& placement) {
       return placement.stage != pair.target.StageOf(rank);
     });
-    const ParameterLayout whole{.name = name,
-                                .layout = Layout::Replicated(1, from[0].layout().dim_count()),
-                                .whole_shape = {}};
+    const ParameterForm whole{.layout = Layout::Replicated(1, from[0].layout().dim_count()),
+                              .whole_shape = {}};
     if (!pair.has_target) to = {{.stage = 0, .first_rank = 0, .parameter = &whole}};
     if (to.empty()) continue;
     auto value = Place(from, to);

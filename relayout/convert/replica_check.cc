@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <string_view>
 #include <utility>
 
 #include "relayout/base/hash.h"
@@ -16,7 +17,7 @@ namespace {
 constexpr int64_t kBufferBytes = int64_t{256} << 10;
 constexpr int64_t kSmallValueBytes = int64_t{64} << 10;
 
-Result<Hash128> HashValue(const ReadableFile& file, const StoredValue& value,
+Result<Hash128> HashValue(const ReadableFile& file, const ValueView& value,
                           std::vector<std::byte>& buffer, const std::atomic<bool>* cancel) {
   buffer.resize(kBufferBytes);
   StreamHash hash;
@@ -35,18 +36,16 @@ Result<Hash128> HashValue(const ReadableFile& file, const StoredValue& value,
 
 // A disagreement about one shard, or nothing.
 Result<std::string> CompareHolders(FileSystem& fs, const CheckpointSet& source,
-                                   const std::string& name, const Box& box,
+                                   std::string_view name, const Box& box,
                                    const std::vector<int64_t>& ranks,
                                    const std::atomic<bool>* cancel) {
   std::vector<std::byte> buffer;
   std::vector<std::pair<Hash128, std::vector<int64_t>>> groups;
   for (const int64_t rank : ranks) {
-    const std::vector<HeldValue>& holders = source.catalog.Holders(name);
-    const auto held = std::find_if(holders.begin(), holders.end(),
-                                   [rank](const HeldValue& h) { return h.rank() == rank; });
-    if (held == holders.end()) continue;
-    RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(held->file->path));
-    RELAYOUT_ASSIGN_OR_RETURN(const Hash128 hash, HashValue(*file, *held->value, buffer, cancel));
+    const auto held = source.catalog.Find(rank, name);
+    if (!held) continue;
+    RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(source.catalog.FileOf(rank)->path));
+    RELAYOUT_ASSIGN_OR_RETURN(const Hash128 hash, HashValue(*file, *held, buffer, cancel));
     const auto group =
         std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == hash; });
     if (group == groups.end()) {
@@ -64,7 +63,7 @@ Result<std::string> CompareHolders(FileSystem& fs, const CheckpointSet& source,
 }
 
 struct ShardToCompare {
-  const TargetValue* value;
+  std::string_view name;
   const PlacedTensor* source;
   int64_t shard;
 };
@@ -80,7 +79,7 @@ Result<std::vector<std::string>> FindDivergingReplicas(FileSystem& fs, const Che
       const Layout& layout = placed.partition.layout();
       if (layout.replica_count() < 2) continue;
       for (int64_t shard = 0; shard < layout.shard_count(); ++shard) {
-        shards.push_back({&value, &placed, shard});
+        shards.push_back({value.name, &placed, shard});
       }
     }
   }
@@ -90,9 +89,9 @@ Result<std::vector<std::string>> FindDivergingReplicas(FileSystem& fs, const Che
     const ShardToCompare& item = shards[static_cast<size_t>(i)];
     const Partition& partition = item.source->partition;
     const Box box = partition.BoxOf(partition.layout().CellOfShard(item.shard));
-    RELAYOUT_ASSIGN_OR_RETURN(std::string difference,
-                              CompareHolders(fs, source, item.value->name, box,
-                                             HoldersOf(*item.source, item.shard), cancel));
+    RELAYOUT_ASSIGN_OR_RETURN(
+        std::string difference,
+        CompareHolders(fs, source, item.name, box, HoldersOf(*item.source, item.shard), cancel));
     if (difference.empty()) return OkStatus();
     const std::lock_guard lock(mutex);
     differences[i] = std::move(difference);
@@ -108,42 +107,42 @@ Result<std::vector<std::string>> FindCarriedDisagreements(FileSystem& fs,
                                                           const CheckpointSet& source,
                                                           const Contents& contents,
                                                           int thread_count) {
-  std::vector<const TargetValue*> carried;
+  std::vector<std::string_view> carried;
   for (const TargetValue& value : contents.values) {
-    if (value.carried) carried.push_back(&value);
+    if (value.carried) carried.push_back(value.name);
   }
   // File by file, so that each is opened once.
   const std::vector<RankFile>& files = source.catalog.files();
-  std::vector<std::map<const TargetValue*, Hash128>> hashes(files.size());
+  std::vector<std::map<std::string_view, Hash128>> hashes(files.size());
   if (carried.empty() || files.size() < 2) return std::vector<std::string>();
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(thread_count, std::ssize(files), [&](int64_t i) -> Status {
     const RankFile& rank_file = files[static_cast<size_t>(i)];
     std::vector<std::byte> buffer;
     RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(rank_file.path));
-    for (const TargetValue* value : carried) {
-      const StoredValue* stored = source.catalog.Find(rank_file.rank, value->name);
-      if (stored == nullptr || SizeBytes(*stored) > kSmallValueBytes) continue;
-      RELAYOUT_ASSIGN_OR_RETURN(hashes[static_cast<size_t>(i)][value],
+    for (const std::string_view name : carried) {
+      const auto stored = source.catalog.Find(rank_file.rank, name);
+      if (!stored || SizeBytes(*stored) > kSmallValueBytes) continue;
+      RELAYOUT_ASSIGN_OR_RETURN(hashes[static_cast<size_t>(i)][name],
                                 HashValue(*file, *stored, buffer, nullptr));
     }
     return OkStatus();
   }));
   std::vector<std::string> lines;
-  for (const TargetValue* value : carried) {
+  for (const std::string_view name : carried) {
     const RankFile* first = nullptr;
     std::vector<int64_t> others;
     for (size_t i = 0; i < files.size(); ++i) {
-      const auto hash = hashes[i].find(value);
+      const auto hash = hashes[i].find(name);
       if (hash == hashes[i].end()) continue;
       if (first == nullptr) {
         first = &files[i];
-      } else if (hash->second != hashes[static_cast<size_t>(first - files.data())][value]) {
+      } else if (hash->second != hashes[static_cast<size_t>(first - files.data())][name]) {
         others.push_back(files[i].rank);
       }
     }
     if (others.empty()) continue;
     lines.push_back(Format("{}: rank {} disagrees with rank {}, whose value is taken",
-                           Printable(value->name), RankRuns(others), first->rank));
+                           Printable(name), RankRuns(others), first->rank));
   }
   return lines;
 }

@@ -2,45 +2,108 @@
 #include "relayout/convert/target_files.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
+#include "relayout/base/byte_io.h"
+#include "relayout/base/parallel.h"
 #include "relayout/format/checkpoint_file.h"
 
 namespace relayout {
 namespace {
 
-// The target among those of `value` whose ranks include `rank`.
-const PlacedTensor* PlacementAt(const TargetValue& value, int64_t rank) {
-  const auto found =
-      std::find_if(value.targets.begin(), value.targets.end(), [rank](const PlacedTensor& placed) {
-        const int64_t local = rank - placed.first_rank;
-        return local >= 0 && local < placed.partition.layout().device_count();
-      });
-  return found == value.targets.end() ? nullptr : &*found;
+// The shape in which the file of `rank` holds values of `form`; nothing when it holds none.
+std::optional<Dims> ShapeAt(const ValueForm& form, int64_t rank) {
+  for (const PlacedTensor& placed : form.targets) {
+    const Layout& layout = placed.partition.layout();
+    const int64_t local = rank - placed.first_rank;
+    if (local < 0 || local >= layout.device_count()) continue;
+    return placed.partition.BoxOf(layout.CellOf(local)).shape();
+  }
+  return std::nullopt;
+}
+
+std::vector<std::optional<Dims>> ShapesAt(const std::deque<ValueForm>& forms, int64_t rank) {
+  std::vector<std::optional<Dims>> shapes;
+  for (const ValueForm& form : forms) shapes.push_back(ShapeAt(form, rank));
+  return shapes;
+}
+
+std::string KeyOf(const std::vector<std::optional<Dims>>& shapes) {
+  ByteWriter key;
+  for (const auto& shape : shapes) {
+    key.Int(shape ? 1 : 0);
+    if (shape) WriteDims(key, *shape);
+  }
+  return key.Take();
+}
+
+Result<FileImage> MakeImage(const Contents& contents, const FilePlan& plan) {
+  return LayOutFile(plan.format, plan.values.size(), [&](size_t i) {
+    const size_t position = plan.values[i];
+    const TargetValue value = contents.values[position];
+    return StoredValue{.name = std::string(value.name),
+                       .kind = value.kind,
+                       .dtype = value.dtype,
+                       .shape = *plan.shape_of_form[contents.values.FormOf(position)],
+                       .extents = {}};
+  });
+}
+
+Status FillPlan(const Contents& contents, FilePlan& plan) {
+  for (size_t i = 0; i < contents.values.size(); ++i) {
+    if (plan.shape_of_form[contents.values.FormOf(i)]) {
+      plan.values.push_back(static_cast<uint32_t>(i));
+    }
+  }
+  plan.values.shrink_to_fit();
+  RELAYOUT_ASSIGN_OR_RETURN(FileImage image, MakeImage(contents, plan));
+  plan.extents = std::move(image.extents);
+  plan.size_bytes = image.size_bytes;
+  for (size_t i = 0; i < plan.values.size(); ++i) plan.payload_bytes += TotalBytes(plan.extents[i]);
+  return OkStatus();
 }
 
 }  // namespace
 
-Result<TargetFile> PlanTargetFile(const Contents& contents, int64_t rank, FileFormat format) {
-  TargetFile file;
-  file.rank = rank;
-  std::vector<StoredValue> stored;
-  for (size_t i = 0; i < contents.values.size(); ++i) {
-    const TargetValue& value = contents.values[i];
-    const PlacedTensor* placed = PlacementAt(value, rank);
-    if (placed == nullptr) continue;
-    const Partition& partition = placed->partition;
-    const Box box = partition.BoxOf(partition.layout().CellOf(rank - placed->first_rank));
-    file.entry_of_value[i] = stored.size();
-    stored.push_back({.name = value.name,
-                      .kind = value.kind,
-                      .dtype = value.dtype,
-                      .shape = box.shape(),
-                      .extents = {}});
-    file.payload_bytes += SizeBytes(stored.back());
+std::span<const Extent> TargetFile::ExtentsOf(size_t value) const {
+  // Mostly a file holds all values, or all but the first few.
+  const std::vector<uint32_t>& values = plan->values;
+  if (value < values.size() && values[value] == value) return plan->extents[value];
+  const auto found = std::lower_bound(values.begin(), values.end(), value);
+  RELAYOUT_CHECK(found != values.end() && *found == value);
+  return plan->extents[static_cast<size_t>(found - values.begin())];
+}
+
+Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
+                                                const std::vector<int64_t>& ranks,
+                                                FileFormat format, int thread_count) {
+  std::vector<TargetFile> files;
+  std::vector<std::shared_ptr<FilePlan>> plans;
+  std::unordered_map<std::string, size_t> plan_of_key;
+  for (const int64_t rank : ranks) {
+    std::vector<std::optional<Dims>> shapes = ShapesAt(contents.values.forms(), rank);
+    const auto [entry, is_new] = plan_of_key.emplace(KeyOf(shapes), plans.size());
+    if (is_new) {
+      plans.push_back(std::make_shared<FilePlan>());
+      plans.back()->format = format;
+      plans.back()->shape_of_form = std::move(shapes);
+    }
+    files.push_back({.rank = rank, .plan = plans[entry->second], .path = {}});
   }
-  RELAYOUT_ASSIGN_OR_RETURN(file.image, LayOutFile(format, stored));
-  return file;
+  RELAYOUT_RETURN_IF_ERROR(ParallelFor(thread_count, std::ssize(plans), [&](int64_t i) {
+    return FillPlan(contents, *plans[static_cast<size_t>(i)]);
+  }));
+  return files;
+}
+
+Result<const FileImage*> ImageMaker::Of(const TargetFile& file) {
+  if (plan_ == file.plan) return &image_;
+  plan_ = nullptr;
+  image_ = {};  // Before the new one: not both at once.
+  RELAYOUT_ASSIGN_OR_RETURN(image_, MakeImage(contents_, *file.plan));
+  plan_ = file.plan;
+  return &image_;
 }
 
 }  // namespace relayout

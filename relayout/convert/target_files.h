@@ -1,34 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What each target rank's file holds and where in it.
+//
+// Ranks whose files hold the same values in the same shapes share one plan: it does not say which
+// slice of a value a file holds, only where. So 10,000 ranks have a handful of plans, each of 24
+// bytes a value. The bytes of headers are made when a file is created, and not kept.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "relayout/base/status.h"
 #include "relayout/convert/contents.h"
 #include "relayout/format/file_index.h"
+#include "relayout/io/byte_range.h"
 
 namespace relayout {
 
-struct TargetFile {
-  int64_t rank = 0;
-  FileImage image;
-  // Position in Contents::values -> position in image.extents.
-  std::unordered_map<size_t, size_t> entry_of_value;
+// The layout of all files that hold the same values in the same shapes.
+struct FilePlan {
+  FileFormat format = FileFormat::kMindSporeCheckpoint;
+  std::vector<uint32_t> values;  // Positions in Contents::values, ascending.
+  // Of each form in Contents its shape in the file; nothing where the file has no value of it.
+  std::vector<std::optional<Dims>> shape_of_form;
+  ExtentLists extents;  // Of each of `values`.
+  int64_t size_bytes = 0;
   int64_t payload_bytes = 0;
-  std::string path;  // Where the payload is to be written; set when the file was created.
-
-  std::span<const Extent> ExtentsOf(size_t value) const {
-    return image.extents[entry_of_value.at(value)];
-  }
 };
 
-// Lays out the file of one target rank. Fails when the format cannot hold one of its values.
-Result<TargetFile> PlanTargetFile(const Contents& contents, int64_t rank, FileFormat format);
+struct TargetFile {
+  int64_t rank = 0;
+  std::shared_ptr<const FilePlan> plan;
+  std::string path;  // Where the payload is to be written; set when the file was created.
+
+  // Where in the file value `value` of Contents::values goes. @pre the file holds it
+  std::span<const Extent> ExtentsOf(size_t value) const;
+};
+
+// Lays out the files of `ranks`. Fails when the format cannot hold one of their values.
+Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
+                                                const std::vector<int64_t>& ranks,
+                                                FileFormat format, int thread_count);
+
+// Makes the images of files, to create them with. Keeps the last one, so that files with the same
+// plan, one after the other, cost one image.
+class ImageMaker {
+ public:
+  // `contents` must outlive this.
+  explicit ImageMaker(const Contents& contents) : contents_(contents) {}
+
+  // Valid until the next call.
+  Result<const FileImage*> Of(const TargetFile& file);
+
+ private:
+  const Contents& contents_;
+  std::shared_ptr<const FilePlan> plan_;
+  FileImage image_;
+};
 
 }  // namespace relayout

@@ -86,7 +86,8 @@ class Transformation {
     RELAYOUT_ASSIGN_OR_RETURN(source_, OpenCheckpointSet(fs_, request_.source, thread_count_));
     target_ = Strategy::Empty(1);
     if (has_target_strategy()) {
-      RELAYOUT_ASSIGN_OR_RETURN(target_, LoadStrategy(fs_, *request_.target_strategy_path));
+      RELAYOUT_ASSIGN_OR_RETURN(target_, LoadStrategy(fs_, *request_.target_strategy_path,
+                                                      source_->catalog.name_table()));
     }
     format_ = request_.format.value_or(source_->format);
     if (!request_.target_file.empty()) format_ = *FormatOfName(BaseName(request_.target_file));
@@ -193,9 +194,9 @@ class Transformation {
   // Does the file of a source rank hold a value, cut as the strategy says?
   bool IsHeld(size_t value, int64_t rank) const {
     const TargetValue& target_value = contents_.values[value];
-    if (!target_value.carried) return source_->catalog.Find(rank, target_value.name) != nullptr;
+    if (!target_value.carried) return source_->catalog.Find(rank, target_value.name).has_value();
     // Ranks may disagree about these: the lowest one counts.
-    return source_->catalog.Holders(target_value.name)[0].rank() == rank;
+    return source_->catalog.FirstHolder(target_value.name)->rank() == rank;
   }
 
   // For some ranks only: as few source files as possible.
@@ -222,14 +223,8 @@ class Transformation {
   }
 
   Status PlanFiles() {
-    files_.resize(target_ranks_.size());
-    RELAYOUT_RETURN_IF_ERROR(
-        ParallelFor(thread_count_, std::ssize(files_), [&](int64_t i) -> Status {
-          const int64_t rank = target_ranks_[static_cast<size_t>(i)];
-          RELAYOUT_ASSIGN_OR_RETURN(files_[static_cast<size_t>(i)],
-                                    PlanTargetFile(contents_, rank, format_));
-          return OkStatus();
-        }));
+    RELAYOUT_ASSIGN_OR_RETURN(files_,
+                              PlanTargetFiles(contents_, target_ranks_, format_, thread_count_));
     // Everything is planned once before any file is made, so that a shard that no file holds is
     // found now, not after hours of copying.
     ReplicaChooser chooser;
@@ -267,10 +262,10 @@ class Transformation {
     };
     for (const Strategy* strategy : {&source_->strategy, &*target_}) {
       add(Format("strategy of {} ranks", strategy->rank_count()));
-      for (const StageStrategy& stage : strategy->stages()) {
+      for (int64_t stage = 0; stage < strategy->stage_count(); ++stage) {
         add("stage");
-        for (const ParameterLayout& parameter : stage.parameters) {
-          add(parameter.name + " " + ToText(parameter.layout));
+        for (const Strategy::Parameter& parameter : strategy->parameters(stage)) {
+          add(Format("{} {}", parameter.name, ToText(parameter.layout)));
         }
       }
     }
@@ -298,11 +293,14 @@ class Transformation {
                                                        .crc_trailer = request_.crc_trailer},
                                                       target_ranks_, std::move(generation)));
     int64_t total = 0;
+    std::optional<ImageMaker> images(std::in_place, contents_);
     for (TargetFile& file : files_) {
-      RELAYOUT_ASSIGN_OR_RETURN(file.path, writer->Create(file.rank, file.image));
-      total += file.payload_bytes;
+      RELAYOUT_ASSIGN_OR_RETURN(const FileImage* const image, images->Of(file));
+      RELAYOUT_ASSIGN_OR_RETURN(file.path, writer->Create(file.rank, *image));
+      total += file.plan->payload_bytes;
       file_of_rank_[file.rank] = &file;
     }
+    images.reset();
     if (request_.progress != nullptr) request_.progress->total_bytes = total;
     ReplicaChooser chooser;
     RELAYOUT_ASSIGN_OR_RETURN(
@@ -322,15 +320,13 @@ class Transformation {
 
   Result<TransferJob> MakeJob(size_t i, ReplicaChooser& chooser) const {
     RELAYOUT_ASSIGN_OR_RETURN(Transfer transfer, Plan(i, chooser));
-    const std::string& name = contents_.values[i].name;
-    std::unordered_map<int64_t, const RankFile*> files;
-    for (const HeldValue& held : source_->catalog.Holders(name)) files[held.rank()] = held.file;
-    return TransferJob{.name = name,
+    const std::string_view name = contents_.values[i].name;
+    return TransferJob{.name = std::string(name),
                        .transfer = std::move(transfer),
                        .source =
-                           [this, &name, files = std::move(files)](int64_t rank) {
+                           [this, name](int64_t rank) {
                              return ShardLocation{
-                                 .path = files.at(rank)->path,
+                                 .path = source_->catalog.FileOf(rank)->path,
                                  .extents = source_->catalog.Find(rank, name)->extents};
                            },
                        .target =
@@ -348,7 +344,7 @@ class Transformation {
     for (const RankFile& file : source_->catalog.files()) {
       report_.source_bytes += file.info.size_bytes;
     }
-    for (const TargetFile& file : files_) report_.target_bytes += file.image.size_bytes;
+    for (const TargetFile& file : files_) report_.target_bytes += file.plan->size_bytes;
     report_.notes.insert(report_.notes.end(), contents_.notes.begin(), contents_.notes.end());
   }
 
