@@ -35,7 +35,6 @@ class FaultFileSystem::Readable final : public ReadableFile {
   Readable(FaultFileSystem& fs, std::unique_ptr<ReadableFile> file)
       : fs_(fs), file_(std::move(file)) {}
 
-  const ReadableFile& wrapped() const { return *file_; }
   int64_t size_bytes() const override { return file_->size_bytes(); }
   const std::string& path() const override { return file_->path(); }
   Status ReadAt(int64_t offset_bytes, std::span<std::byte> buffer) const override {
@@ -59,21 +58,6 @@ class FaultFileSystem::Writable final : public WritableFile {
     const Verdict verdict = fs_.Judge("write", path());
     if (verdict.status.ok()) return file_->WriteAt(offset_bytes, bytes);
     if (verdict.is_first) (void)file_->WriteAt(offset_bytes, bytes.first(bytes.size() / 2));
-    return verdict.status;
-  }
-
-  Status CopyFrom(const ReadableFile& source, int64_t source_offset_bytes, int64_t offset_bytes,
-                  int64_t size_bytes) override {
-    const Verdict verdict = fs_.Judge("copy to", path());
-    // The wrapped file knows how to copy from files of its own kind.
-    const auto* fault_source = dynamic_cast<const Readable*>(&source);
-    const ReadableFile& from = fault_source != nullptr ? fault_source->wrapped() : source;
-    if (verdict.status.ok()) {
-      return file_->CopyFrom(from, source_offset_bytes, offset_bytes, size_bytes);
-    }
-    if (verdict.is_first) {
-      (void)file_->CopyFrom(from, source_offset_bytes, offset_bytes, size_bytes / 2);
-    }
     return verdict.status;
   }
 

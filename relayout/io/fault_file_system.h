@@ -17,8 +17,8 @@
 //
 // An operation is one call of a function of FileSystem, ReadableFile or WritableFile that can fail,
 // numbered from 0. One that is made to fail is not passed on, with one exception: when the first to
-// fail is a WriteAt or a CopyFrom, it writes the first half of its bytes, as a full disk or a crash
-// may. The failure is kIoError "injected failure of operation 7: write out/x".
+// fail is a WriteAt, it writes the first half of its bytes, as a full disk or a crash may. The
+// failure is kIoError "injected failure of operation 7: write out/x".
 //
 // Destructors of files and locks always work: the system closes for a process that dies.
 //

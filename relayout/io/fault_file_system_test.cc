@@ -86,7 +86,6 @@ TEST(FaultFileSystemTest, EveryOperationCanFail) {
       {"tell the free space at d", [&] { return fs.FreeBytes("d").status(); }},
       {"read d/file", [&] { return source->ReadAt(0, buffer); }},
       {"write d/target", [&] { return target->WriteAt(0, buffer); }},
-      {"copy to d/target", [&] { return target->CopyFrom(*source, 0, 0, 1); }},
       {"sync d/target", [&] { return target->Sync(); }},
       {"close d/target", [&] { return target->Close(); }},
   };
@@ -102,18 +101,12 @@ TEST(FaultFileSystemTest, EveryOperationCanFail) {
 
 TEST(FaultFileSystemTest, OnlyTheFirstWriteToFailIsTorn) {
   MemoryFileSystem disk;
-  disk.SetFile("source", "0123456789");
   FaultFileSystem fs(disk);
-  const auto source = *fs.OpenForRead("source");
   const auto target = *fs.CreateForWrite("target", 4);
   fs.FailAfter(0);
   EXPECT_FALSE(target->WriteAt(0, Bytes("abcd")).ok());
   EXPECT_FALSE(target->WriteAt(0, Bytes("efgh")).ok());
   EXPECT_EQ(disk.FileBytes("target"), std::string("ab\0\0", 4));
-  fs.FailAfter(0);
-  EXPECT_FALSE(target->CopyFrom(*source, 5, 0, 4).ok());
-  EXPECT_FALSE(target->CopyFrom(*source, 0, 0, 4).ok());
-  EXPECT_EQ(disk.FileBytes("target"), std::string("56\0\0", 4));
 }
 
 }  // namespace

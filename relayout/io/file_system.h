@@ -6,12 +6,12 @@
 // records every access) and fault_file_system.h (wraps another one and makes chosen calls fail).
 //
 //   RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.CreateForWrite("out/x.tmp", 1 << 20));
-//   RELAYOUT_RETURN_IF_ERROR(file->WriteAt(0, bytes));              // Some of the file, in
-//   RELAYOUT_RETURN_IF_ERROR(file->CopyFrom(source, 64, 512, 512));  // any order.
+//   RELAYOUT_RETURN_IF_ERROR(file->WriteAt(512, bytes));       // Some of the file, in
+//   RELAYOUT_RETURN_IF_ERROR(file->WriteAt(0, more_bytes));    // any order.
 //   RELAYOUT_RETURN_IF_ERROR(file->Sync());
 //   RELAYOUT_RETURN_IF_ERROR(file->Close());
 //   RELAYOUT_RETURN_IF_ERROR(fs.Rename("out/x.tmp", "out/x"));
-//   RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory("out"));              // Now it survives a power cut.
+//   RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory("out"));         // Now it survives a power cut.
 //
 // Contracts, for all implementations:
 // * Reads are positional and exact: they deliver every byte asked for or fail; there are no short
@@ -52,10 +52,6 @@ class WritableFile {
   virtual const std::string& path() const = 0;
   // Writes all of `bytes`; a range beyond the end makes the file longer.
   virtual Status WriteAt(int64_t offset_bytes, std::span<const std::byte> bytes) = 0;
-  // Copies `size_bytes` bytes of `source` without passing them through our memory where the system
-  // can do that, else through a small buffer. The ranges must not overlap in one file.
-  virtual Status CopyFrom(const ReadableFile& source, int64_t source_offset_bytes,
-                          int64_t offset_bytes, int64_t size_bytes) = 0;
   // Makes what was written durable.
   virtual Status Sync() = 0;
   // Every call after this one fails, except for Close itself.

@@ -13,7 +13,6 @@
 #include <thread>
 #include <vector>
 
-#include "relayout/io/memory_file.h"
 #include "relayout/io/memory_file_system.h"
 #include "relayout/io/posix_file_system.h"
 
@@ -225,29 +224,7 @@ TEST_P(FileSystemContract, ClosedFilesCannotBeWritten) {
   EXPECT_TRUE(file->Close().ok());
   EXPECT_EQ(file->WriteAt(0, Bytes("x")).code(), StatusCode::kIoError);
   EXPECT_EQ(file->Sync().code(), StatusCode::kIoError);
-  EXPECT_EQ(file->CopyFrom(MemoryFile("m", "x"), 0, 0, 1).code(), StatusCode::kIoError);
   EXPECT_EQ(Read("file"), std::string(2, '\0'));
-}
-
-TEST_P(FileSystemContract, CopiesBetweenItsOwnFilesAndFromOthers) {
-  const std::string content = [] {
-    std::string bytes;  // More than the buffer of a copy, and not a multiple of it.
-    for (int i = 0; i < 600'001; ++i) bytes += static_cast<char>('a' + i % 23);
-    return bytes;
-  }();
-  Write("source", content);
-  const auto own = Open("source");
-  const MemoryFile other("other", content);
-  for (const ReadableFile* source :
-       {static_cast<const ReadableFile*>(own.get()), static_cast<const ReadableFile*>(&other)}) {
-    const auto target = Create("target", 600'000);
-    EXPECT_TRUE(target->CopyFrom(*source, 7, 5, 599'990).ok());
-    EXPECT_TRUE(target->CopyFrom(*source, 0, 0, 0).ok());
-    EXPECT_EQ(Read("target"),
-              std::string(5, '\0') + content.substr(7, 599'990) + std::string(5, '\0'));
-    EXPECT_EQ(target->CopyFrom(*source, 600'000, 0, 2).code(), StatusCode::kIoError);
-    ASSERT_TRUE(fs_->RemoveFile(Path("target")).ok());
-  }
 }
 
 TEST_P(FileSystemContract, OpenFilesSurviveRenameAndRemoval) {

@@ -281,8 +281,6 @@ class MemoryFileSystem::OpenWritable final : public WritableFile {
 
   const std::string& path() const override { return path_; }
   Status WriteAt(int64_t offset_bytes, std::span<const std::byte> bytes) override;
-  Status CopyFrom(const ReadableFile& source, int64_t source_offset_bytes, int64_t offset_bytes,
-                  int64_t size_bytes) override;
   Status Sync() override;
   Status Close() override;
 
@@ -308,19 +306,6 @@ Status MemoryFileSystem::OpenWritable::WriteAt(int64_t offset_bytes,
   fs_.Touch(*node_);
   fs_.Record(Access::kWrite, path_, offset_bytes, size_bytes);
   return OkStatus();
-}
-
-Status MemoryFileSystem::OpenWritable::CopyFrom(const ReadableFile& source,
-                                                int64_t source_offset_bytes, int64_t offset_bytes,
-                                                int64_t size_bytes) {
-  RELAYOUT_CHECK(size_bytes >= 0);
-  // Before anything is allocated: the range may be a file's claim.
-  if (size_bytes > source.size_bytes()) {
-    return EndOfFile(source.path(), source_offset_bytes, size_bytes, source.size_bytes());
-  }
-  std::vector<std::byte> buffer(static_cast<size_t>(size_bytes));
-  RELAYOUT_RETURN_IF_ERROR(source.ReadAt(source_offset_bytes, buffer));
-  return WriteAt(offset_bytes, buffer);
 }
 
 Status MemoryFileSystem::OpenWritable::Sync() {

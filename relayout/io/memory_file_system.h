@@ -41,8 +41,7 @@
 namespace relayout {
 
 // One call that succeeded. `path` is the one given when the file was opened; of a renaming, the new
-// name. Only reads and writes have a range; CopyFrom is a read (where the source is of this class)
-// and a write.
+// name. Only reads and writes have a range.
 struct Access {
   enum Kind {
     kOpen,  // OpenForRead and OpenForWrite.

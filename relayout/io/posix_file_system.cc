@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <limits>
@@ -27,7 +26,6 @@ static_assert(sizeof(off_t) == 8, "files beyond 2 GiB need a 64-bit off_t");
 
 // Linux moves at most 2 GiB - 4 KiB in one call; a round number below that keeps pages aligned.
 constexpr int64_t kMaxTransferBytes = int64_t{1} << 30;
-constexpr size_t kCopyBufferBytes = size_t{256} << 10;
 constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
 // "cannot VERB PATH: ...". The errno comes as a number because making a text could change errno; so
@@ -134,62 +132,6 @@ Status WriteFully(int fd, const std::string& path, int64_t offset_bytes,
   return OkStatus();
 }
 
-struct CopyRange {
-  int64_t source_offset_bytes = 0;
-  int64_t target_offset_bytes = 0;
-  int64_t size_bytes = 0;
-
-  void Advance(int64_t done_bytes) {
-    source_offset_bytes += done_bytes;
-    target_offset_bytes += done_bytes;
-    size_bytes -= done_bytes;
-  }
-};
-
-// Whether copy_file_range means "not between these two files" rather than a failure of the disk.
-bool KernelDeclinesCopy(int error_number) {
-  switch (error_number) {
-    case EXDEV:       // Two file systems.
-    case EINVAL:      // Not supported by this one, or not between these ranges.
-    case ENOSYS:      // An old kernel.
-    case EOPNOTSUPP:  // Some network file systems.
-    case EBADF:       // Some FUSE file systems; a bad descriptor shows again in the fallback.
-    case EPERM:       // Some sandboxes, and files that forbid it.
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Moves the front of `range` from file to file inside the kernel, as far as the kernel is willing;
-// what is left is for the caller.
-Status CopyInKernel(int source, int target, const std::string& target_path, CopyRange& range) {
-  while (range.size_bytes > 0) {
-    off64_t from = range.source_offset_bytes;
-    off64_t to = range.target_offset_bytes;
-    const ssize_t count = RetryInterrupted([&] {
-      return copy_file_range(source, &from, target, &to, CutTransfer(range.size_bytes), 0);
-    });
-    if (count < 0 && !KernelDeclinesCopy(errno)) return SystemError(errno, "write", target_path);
-    // 0 means the end of the source, or a file system whose files look empty to the kernel.
-    if (count <= 0) return OkStatus();
-    range.Advance(count);
-  }
-  return OkStatus();
-}
-
-Status CopyThroughBuffer(const ReadableFile& source, WritableFile& target, CopyRange range) {
-  std::array<std::byte, kCopyBufferBytes> buffer;
-  while (range.size_bytes > 0) {
-    const auto piece_bytes = std::min(static_cast<size_t>(range.size_bytes), kCopyBufferBytes);
-    const auto piece = std::span(buffer).first(piece_bytes);
-    RELAYOUT_RETURN_IF_ERROR(source.ReadAt(range.source_offset_bytes, piece));
-    RELAYOUT_RETURN_IF_ERROR(target.WriteAt(range.target_offset_bytes, piece));
-    range.Advance(static_cast<int64_t>(piece_bytes));
-  }
-  return OkStatus();
-}
-
 // --- Files -------------------------------------------------------------------------------------
 
 class PosixReadableFile final : public ReadableFile {
@@ -197,11 +139,10 @@ class PosixReadableFile final : public ReadableFile {
   PosixReadableFile(std::string path, Descriptor file, int64_t size_bytes)
       : path_(std::move(path)), file_(std::move(file)), size_bytes_(size_bytes) {}
 
-  int fd() const { return file_.get(); }
   int64_t size_bytes() const override { return size_bytes_; }
   const std::string& path() const override { return path_; }
   Status ReadAt(int64_t offset_bytes, std::span<std::byte> buffer) const override {
-    return ReadFully(fd(), path_, offset_bytes, buffer);
+    return ReadFully(file_.get(), path_, offset_bytes, buffer);
   }
 
  private:
@@ -218,16 +159,6 @@ class PosixWritableFile final : public WritableFile {
   const std::string& path() const override { return path_; }
   Status WriteAt(int64_t offset_bytes, std::span<const std::byte> bytes) override {
     return WriteFully(file_.get(), path_, offset_bytes, bytes);
-  }
-  Status CopyFrom(const ReadableFile& source, int64_t source_offset_bytes, int64_t offset_bytes,
-                  int64_t size_bytes) override {
-    RELAYOUT_CHECK(size_bytes >= 0);
-    CopyRange range = {source_offset_bytes, offset_bytes, size_bytes};
-    if (const auto* posix = dynamic_cast<const PosixReadableFile*>(&source)) {
-      RELAYOUT_RETURN_IF_ERROR(CopyInKernel(posix->fd(), file_.get(), path_, range));
-    }
-    if (range.size_bytes == 0) return OkStatus();
-    return CopyThroughBuffer(source, *this, range);
   }
   Status Sync() override {
     if (RetryInterrupted([&] { return fsync(file_.get()); }) == 0) return OkStatus();

@@ -14,9 +14,6 @@
 // * New files and directories get the permissions that the umask leaves.
 // * CreateForWrite reserves the blocks with fallocate. Where the file system cannot do that, the
 //   file is sparse, and a full disk shows in WriteAt.
-// * CopyFrom stays in the kernel (and copies nothing at all where the file system shares blocks)
-//   when both files are of this class and the kernel is willing; else it goes through 256 KiB on
-//   the stack. The two ranges must not overlap.
 // * Locks exclude threads of one process as well as processes, and on NFS also machines.
 #pragma once
 

@@ -115,22 +115,6 @@ TEST_F(PosixFileSystemTest, RemovesLinksAndNotWhatTheyPointAt) {
   EXPECT_TRUE(Exists(*fs_, Path("kept/sub")) && Exists(*fs_, Path("kept/file")));
 }
 
-TEST_F(PosixFileSystemTest, CopiesAcrossFileSystems) {
-  // Almost always another file system than that of temporary files; the kernel declines then.
-  std::string other = "/dev/shm/relayout_posix_XXXXXX";
-  if (mkdtemp(other.data()) == nullptr) GTEST_SKIP() << "no /dev/shm";
-  const std::string content(700'000, 'x');
-  ASSERT_TRUE(WriteWholeFile(*fs_, JoinPath(other, "file"), content, /*sync=*/false).ok());
-  const auto source = fs_->OpenForRead(JoinPath(other, "file"));
-  const auto target = fs_->CreateForWrite(Path("file"), 700'000);
-  ASSERT_TRUE(source.ok() && target.ok());
-  EXPECT_TRUE((*target)->CopyFrom(**source, 0, 0, 700'000).ok());
-  const auto copy = ReadWholeFile(*fs_, Path("file"), 1 << 20);
-  ASSERT_TRUE(copy.ok());
-  EXPECT_EQ(*copy, content);
-  EXPECT_TRUE(RemoveTree(*fs_, other).ok());
-}
-
 TEST(RaiseOpenFileLimitTest, NeverLowers) {
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
