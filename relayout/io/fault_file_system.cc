@@ -117,6 +117,16 @@ Status FaultFileSystem::Rename(const std::string& from, const std::string& to) {
   return wrapped_.Rename(from, to);
 }
 
+Status FaultFileSystem::HardLink(const std::string& from, const std::string& to) {
+  RELAYOUT_RETURN_IF_ERROR(Admit("link", from));
+  return wrapped_.HardLink(from, to);
+}
+
+Status FaultFileSystem::CloneFile(const std::string& from, const std::string& to) {
+  RELAYOUT_RETURN_IF_ERROR(Admit("clone", from));
+  return wrapped_.CloneFile(from, to);
+}
+
 Status FaultFileSystem::RemoveFile(const std::string& path) {
   RELAYOUT_RETURN_IF_ERROR(Admit("remove", path));
   return wrapped_.RemoveFile(path);

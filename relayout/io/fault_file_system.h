@@ -20,7 +20,8 @@
 // fail is a WriteAt, it writes the first half of its bytes, as a full disk or a crash may. The
 // failure is kIoError "injected failure of operation 7: write out/x".
 //
-// Destructors of files and locks always work: the system closes for a process that dies.
+// Destructors of files and locks always work: the system closes for a process that dies. So does
+// Incarnation, which cannot fail and is no operation.
 //
 // Safe for any number of threads; then the numbering depends on their order. Keeps a reference to
 // the file system that it wraps; must outlive its files.
@@ -60,11 +61,14 @@ class FaultFileSystem final : public FileSystem {
   Result<std::vector<DirectoryEntry>> List(const std::string& path) override;
   Status MakeDirectory(const std::string& path) override;
   Status Rename(const std::string& from, const std::string& to) override;
+  Status HardLink(const std::string& from, const std::string& to) override;
+  Status CloneFile(const std::string& from, const std::string& to) override;
   Status RemoveFile(const std::string& path) override;
   Status RemoveDirectory(const std::string& path) override;
   Status SyncDirectory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path, bool wait) override;
   Result<int64_t> FreeBytes(const std::string& path) override;
+  std::string Incarnation() override { return wrapped_.Incarnation(); }
 
  private:
   class Readable;

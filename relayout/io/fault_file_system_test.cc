@@ -79,6 +79,8 @@ TEST(FaultFileSystemTest, EveryOperationCanFail) {
       {"list d", [&] { return fs.List("d").status(); }},
       {"create directory d/x", [&] { return fs.MakeDirectory("d/x"); }},
       {"rename d/file", [&] { return fs.Rename("d/file", "d/x"); }},
+      {"link d/file", [&] { return fs.HardLink("d/file", "d/x"); }},
+      {"clone d/file", [&] { return fs.CloneFile("d/file", "d/x"); }},
       {"remove d/file", [&] { return fs.RemoveFile("d/file"); }},
       {"remove directory d", [&] { return fs.RemoveDirectory("d"); }},
       {"sync directory d", [&] { return fs.SyncDirectory("d"); }},

@@ -20,6 +20,8 @@
 // * Failures of the system are kIoError, things that do not exist kNotFound, things that do exist
 //   and should not kAlreadyExists, a directory where a file belongs kInvalidInput; the message
 //   names the path and the system's reason (io_errors.h).
+// * Links and clones are what a caller can do without, by copying; where the file system does not
+//   have them, they are kUnsupported and leave nothing behind.
 #pragma once
 
 #include <cstddef>
@@ -100,8 +102,20 @@ class FileSystem {
   // Creates one directory; OK when it exists already, kAlreadyExists when a file has its name.
   virtual Status MakeDirectory(const std::string& path) = 0;
   // Within one file system; replaces an existing file, or an empty directory by a directory,
-  // atomically.
+  // atomically. Where both are names of one file, nothing happens and both remain.
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  // Gives the file `from` (of a symbolic link, what it points at) the second name `to`. Both names
+  // are equal from then on: what is written through one is read through the other, and the file
+  // lives until the last is removed. The new name is durable when its directory is synced, the
+  // content when the file is. kAlreadyExists when `to` exists. kUnsupported where the file system
+  // has no such names or not for this file, and between two file systems.
+  virtual Status HardLink(const std::string& from, const std::string& to) = 0;
+  // Creates the file `to` with the content of `from` by sharing its blocks, so that neither time
+  // nor space grows with the size; what is written to one later does not show in the other. Like
+  // any new file it is durable when it (see OpenForWrite) and its directory are synced. On failure
+  // nothing is left behind; a process that dies inside may leave `to` empty. kAlreadyExists when
+  // `to` exists. kUnsupported where the file system cannot share blocks, and between two.
+  virtual Status CloneFile(const std::string& from, const std::string& to) = 0;
   // Of a symbolic link, the link.
   virtual Status RemoveFile(const std::string& path) = 0;
   // Fails when the directory is not empty.
@@ -113,6 +127,11 @@ class FileSystem {
   virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path, bool wait) = 0;
   // Bytes a user may still write in the file system that holds `path`, which must exist.
   virtual Result<int64_t> FreeBytes(const std::string& path) = 0;
+  // A text that changes whenever bytes that were written and not synced may have been lost (the
+  // power failed, the kernel was started anew). While it stays the same, from one process to the
+  // next, what was written can be read back, synced or not. Empty when it is unknown: then it
+  // equals no other, empty ones included. Never fails, and takes no time after the first call.
+  virtual std::string Incarnation() = 0;
 };
 
 // --- Built on the above ------------------------------------------------------------------------

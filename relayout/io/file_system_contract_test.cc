@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "relayout/io/fault_file_system.h"
 #include "relayout/io/memory_file_system.h"
 #include "relayout/io/posix_file_system.h"
 
@@ -27,17 +28,22 @@ std::string TemporaryDirectory() {
   return path;
 }
 
-std::unique_ptr<FileSystem> NewMemoryFileSystem() { return std::make_unique<MemoryFileSystem>(); }
+std::unique_ptr<FileSystem> NewPosix(FileSystem&) { return NewPosixFileSystem(); }
+std::unique_ptr<FileSystem> NewMemory(FileSystem&) { return std::make_unique<MemoryFileSystem>(); }
+std::unique_ptr<FileSystem> NewFault(FileSystem& disk) {
+  return std::make_unique<FaultFileSystem>(disk);
+}
 
 struct Implementation {
   const char* name;
-  std::function<std::unique_ptr<FileSystem>()> make;
+  // `disk` is for those that need one below them, and outlives them.
+  std::function<std::unique_ptr<FileSystem>(FileSystem& disk)> make;
 };
 
 class FileSystemContract : public ::testing::TestWithParam<Implementation> {
  protected:
   void SetUp() override {
-    fs_ = GetParam().make();
+    fs_ = GetParam().make(disk_);
     root_ = TemporaryDirectory();
     ASSERT_TRUE(MakeDirectories(*fs_, root_).ok());
   }
@@ -75,6 +81,7 @@ class FileSystemContract : public ::testing::TestWithParam<Implementation> {
     return text;
   }
 
+  MemoryFileSystem disk_;
   std::unique_ptr<FileSystem> fs_;
   std::string root_;
 };
@@ -129,6 +136,30 @@ TEST_P(FileSystemContract, FailuresHaveOneCode) {
       {"rename into itself", kIoError,
        [&](auto& d) { return fs_->Rename(d + "/full", d + "/full/x"); }},
       {"rename to itself", kOk, [&](auto& d) { return fs_->Rename(d + "/file", d + "/file"); }},
+      {"link nothing", kNotFound, [&](auto& d) { return fs_->HardLink(d + "/no", d + "/x"); }},
+      {"link below a file", kNotFound,
+       [&](auto& d) { return fs_->HardLink(d + "/file/x", d + "/x"); }},
+      {"link into nothing", kNotFound,
+       [&](auto& d) { return fs_->HardLink(d + "/file", d + "/no/x"); }},
+      {"link over a file", kAlreadyExists,
+       [&](auto& d) { return fs_->HardLink(d + "/file", d + "/full/child"); }},
+      {"link over a directory", kAlreadyExists,
+       [&](auto& d) { return fs_->HardLink(d + "/file", d + "/empty"); }},
+      {"link to itself", kAlreadyExists,
+       [&](auto& d) { return fs_->HardLink(d + "/file", d + "/file"); }},
+      {"link a directory", kInvalidInput,
+       [&](auto& d) { return fs_->HardLink(d + "/empty", d + "/x"); }},
+      {"clone nothing", kNotFound, [&](auto& d) { return fs_->CloneFile(d + "/no", d + "/x"); }},
+      {"clone into nothing", kNotFound,
+       [&](auto& d) { return fs_->CloneFile(d + "/file", d + "/no/x"); }},
+      {"clone over a file", kAlreadyExists,
+       [&](auto& d) { return fs_->CloneFile(d + "/file", d + "/full/child"); }},
+      {"clone over a directory", kAlreadyExists,
+       [&](auto& d) { return fs_->CloneFile(d + "/file", d + "/empty"); }},
+      {"clone over itself", kAlreadyExists,
+       [&](auto& d) { return fs_->CloneFile(d + "/file", d + "/file"); }},
+      {"clone a directory", kInvalidInput,
+       [&](auto& d) { return fs_->CloneFile(d + "/empty", d + "/x"); }},
       {"remove nothing", kNotFound, [&](auto& d) { return fs_->RemoveFile(d + "/no"); }},
       {"remove a directory as a file", kInvalidInput,
        [&](auto& d) { return fs_->RemoveFile(d + "/empty"); }},
@@ -152,6 +183,7 @@ TEST_P(FileSystemContract, FailuresHaveOneCode) {
         << c.what << ": " << status.message();
   }
   EXPECT_EQ(ListText(), "empty/ file full/ lock ");
+  EXPECT_EQ(Read("file") + Read("full/child"), "abc");
 }
 
 TEST_P(FileSystemContract, MessagesNameThePathAndTheReason) {
@@ -159,6 +191,10 @@ TEST_P(FileSystemContract, MessagesNameThePathAndTheReason) {
             "cannot open " + Path("no") + ": No such file or directory");
   EXPECT_EQ(fs_->Rename(Path("a"), Path("b")).message(),
             "cannot rename " + Path("a") + " to " + Path("b") + ": No such file or directory");
+  EXPECT_EQ(fs_->HardLink(Path("a"), Path("b")).message(),
+            "cannot link " + Path("a") + " to " + Path("b") + ": No such file or directory");
+  EXPECT_EQ(fs_->CloneFile(Path("a"), Path("b")).message(),
+            "cannot open " + Path("a") + ": No such file or directory");
   Write("file", "abc");
   std::byte buffer[3];
   EXPECT_EQ(Open("file")->ReadAt(1, buffer).message(),
@@ -244,6 +280,73 @@ TEST_P(FileSystemContract, OpenFilesSurviveRenameAndRemoval) {
   EXPECT_EQ(ListText(), "");
 }
 
+TEST_P(FileSystemContract, LinkedNamesAreEqual) {
+  Write("a", "abcdef");
+  ASSERT_TRUE(fs_->MakeDirectory(Path("d")).ok());
+  ASSERT_TRUE(fs_->HardLink(Path("a"), Path("b")).ok());
+  ASSERT_TRUE(fs_->HardLink(Path("b"), Path("d/c")).ok());
+  EXPECT_EQ(ListText(), "a b d/ ");
+  EXPECT_EQ(fs_->Stat(Path("a"))->inode, fs_->Stat(Path("d/c"))->inode);
+  EXPECT_EQ(fs_->Stat(Path("a"))->modified_ns, fs_->Stat(Path("b"))->modified_ns);
+
+  ASSERT_TRUE((*fs_->OpenForWrite(Path("b")))->WriteAt(5, Bytes("FG")).ok());
+  EXPECT_EQ(Read("a") + Read("b") + Read("d/c"), "abcdeFGabcdeFGabcdeFG");
+  ASSERT_TRUE(fs_->RemoveFile(Path("a")).ok());
+  EXPECT_EQ(Read("b") + Read("d/c"), "abcdeFGabcdeFG");
+  ASSERT_TRUE(fs_->RemoveFile(Path("b")).ok());
+  EXPECT_EQ(Read("d/c"), "abcdeFG");
+}
+
+TEST_P(FileSystemContract, RenamingAmongLinkedNames) {
+  Write("a", "old");
+  Write("new", "new");
+  ASSERT_TRUE(fs_->HardLink(Path("a"), Path("b")).ok());
+  EXPECT_TRUE(fs_->Rename(Path("a"), Path("b")).ok());
+  EXPECT_EQ(ListText(), "a b new ");  // Nothing happens between two names of one file.
+  EXPECT_TRUE(fs_->Rename(Path("new"), Path("a")).ok());
+  EXPECT_EQ(ListText(), "a b ");
+  EXPECT_EQ(Read("a") + Read("b"), "newold");
+}
+
+TEST_P(FileSystemContract, ClonesAreEqualAndIndependent) {
+  struct Case {
+    std::string_view content;
+    std::string_view file_after;
+    std::string_view clone_after;
+  };
+  const Case cases[] = {{"abcdef", "Abcdef", {"abcdef\0H", 8}}, {"", "A", {"\0\0\0\0\0\0\0H", 8}}};
+  for (const Case& c : cases) {
+    Write("file", c.content);
+    const Status status = fs_->CloneFile(Path("file"), Path("clone"));
+    if (status.code() == StatusCode::kUnsupported) {
+      EXPECT_EQ(status.message().find("cannot clone " + Path("file") + " to " + Path("clone")), 0u)
+          << status.message();
+      EXPECT_EQ(ListText(), "file ");
+      GTEST_SKIP() << status.message();
+    }
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(Read("clone"), c.content);
+    EXPECT_NE(fs_->Stat(Path("file"))->inode, fs_->Stat(Path("clone"))->inode);
+    ASSERT_TRUE((*fs_->OpenForWrite(Path("file")))->WriteAt(0, Bytes("A")).ok());
+    ASSERT_TRUE((*fs_->OpenForWrite(Path("clone")))->WriteAt(7, Bytes("H")).ok());
+    EXPECT_EQ(Read("file"), c.file_after);
+    ASSERT_TRUE(fs_->RemoveFile(Path("file")).ok());
+    EXPECT_EQ(Read("clone"), c.clone_after);
+    ASSERT_TRUE(fs_->RemoveFile(Path("clone")).ok());
+  }
+}
+
+TEST_P(FileSystemContract, TheIncarnationStaysWhileNothingIsLost) {
+  const std::string incarnation = fs_->Incarnation();
+  EXPECT_NE(incarnation, "");
+  Write("file", "abc");
+  EXPECT_EQ(fs_->Incarnation(), incarnation);
+  FaultFileSystem fault(*fs_);
+  fault.FailAfter(0);
+  EXPECT_EQ(fault.Incarnation(), incarnation);
+  EXPECT_EQ(fault.operation_count(), 0);
+}
+
 TEST_P(FileSystemContract, StatTellsKindSizeTimeAndIdentity) {
   Write("file", "abc");
   ASSERT_TRUE(fs_->MakeDirectory(Path("directory")).ok());
@@ -325,8 +428,9 @@ TEST_P(FileSystemContract, ThreadsShareAFile) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FileSystemContract,
-                         ::testing::Values(Implementation{"Posix", NewPosixFileSystem},
-                                           Implementation{"Memory", NewMemoryFileSystem}),
+                         ::testing::Values(Implementation{"Posix", NewPosix},
+                                           Implementation{"Memory", NewMemory},
+                                           Implementation{"Fault", NewFault}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -26,11 +26,55 @@ StatusCode CodeOf(int error_number) {
   }
 }
 
+bool IsLinkUnsupported(int error_number) {
+  switch (error_number) {
+    case EPERM:
+    case EMLINK:
+    case EXDEV:
+    case EOPNOTSUPP:
+    case ENOSYS:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool IsCloneUnsupported(int error_number) {
+  switch (error_number) {
+    case EOPNOTSUPP:
+    case ENOTTY:
+    case EXDEV:
+    case EINVAL:
+    case EBADF:
+    case ENOSYS:
+    case EPERM:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Status WithReason(StatusCode code, const std::string& what, int error_number) {
+  return {code, what + ": " + std::generic_category().message(error_number)};
+}
+
 }  // namespace
 
 Status ErrnoStatus(int error_number, const std::string& what) {
   RELAYOUT_CHECK(error_number != 0);
-  return {CodeOf(error_number), what + ": " + std::generic_category().message(error_number)};
+  return WithReason(CodeOf(error_number), what, error_number);
+}
+
+Status HardLinkStatus(int error_number, const std::string& from, const std::string& to) {
+  const std::string what = Format("cannot link {} to {}", from, to);
+  if (!IsLinkUnsupported(error_number)) return ErrnoStatus(error_number, what);
+  return WithReason(StatusCode::kUnsupported, what, error_number);
+}
+
+Status CloneStatus(int error_number, const std::string& from, const std::string& to) {
+  const std::string what = Format("cannot clone {} to {}", from, to);
+  if (!IsCloneUnsupported(error_number)) return ErrnoStatus(error_number, what);
+  return WithReason(StatusCode::kUnsupported, what, error_number);
 }
 
 Status NoSpaceLeft(const std::string& path, int64_t needed_bytes, int64_t free_bytes) {

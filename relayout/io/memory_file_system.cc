@@ -55,6 +55,10 @@ const char* KindName(Access::Kind kind) {
       return "mkdir";
     case Access::kRename:
       return "rename";
+    case Access::kLink:
+      return "link";
+    case Access::kClone:
+      return "clone";
     case Access::kRemove:
       return "remove";
     case Access::kSyncDirectory:
@@ -88,8 +92,9 @@ struct MemoryFileSystem::Node {
   FileKind kind = FileKind::kFile;
   uint64_t inode = 0;
   int64_t modified_ns = 0;
-  bool is_named = false;
-  uint64_t lock = 0;  // The number of the HeldLock; 0 while there is none.
+  int64_t name_count = 0;
+  uint64_t incarnation = 0;  // The last one that it was restored for; 0 while there is none.
+  uint64_t lock = 0;         // The number of the HeldLock; 0 while there is none.
   std::string bytes;
   std::string durable_bytes;
   Entries entries;
@@ -153,6 +158,11 @@ MemoryFileSystem::Slot MemoryFileSystem::FindSlot(const std::string& path) const
   return {directory, parts.back(), 0};
 }
 
+MemoryFileSystem::Slot MemoryFileSystem::FindFreeSlot(const std::string& path) const {
+  if (Find(path).node) return {nullptr, "", EEXIST};
+  return FindSlot(path);
+}
+
 MemoryFileSystem::NodePtr MemoryFileSystem::NewNode(FileKind kind) {
   auto node = std::make_shared<Node>();
   node->kind = kind;
@@ -166,20 +176,18 @@ void MemoryFileSystem::Touch(Node& node) { node.modified_ns = ++now_ns_; }
 void MemoryFileSystem::Link(const Slot& slot, const NodePtr& node) {
   slot.directory->entries[slot.name] = node;
   Touch(*slot.directory);
-  used_bytes_ += node->size_bytes();
-  node->is_named = true;
+  if (node->name_count++ == 0) used_bytes_ += node->size_bytes();
 }
 
 void MemoryFileSystem::Unlink(const Slot& slot) {
   const NodePtr node = slot.node();
   slot.directory->entries.erase(slot.name);
   Touch(*slot.directory);
-  used_bytes_ -= node->size_bytes();
-  node->is_named = false;
+  if (--node->name_count == 0) used_bytes_ -= node->size_bytes();
 }
 
 Status MemoryFileSystem::Resize(const std::string& path, Node& node, int64_t size_bytes) {
-  const int64_t added_bytes = node.is_named ? size_bytes - node.size_bytes() : 0;
+  const int64_t added_bytes = node.name_count > 0 ? size_bytes - node.size_bytes() : 0;
   if (added_bytes > capacity_bytes_ - used_bytes_) {
     return ErrnoStatus(ENOSPC, "cannot write " + path);
   }
@@ -194,6 +202,11 @@ void MemoryFileSystem::Record(Access::Kind kind, const std::string& path, int64_
 }
 
 // --- For tests ---------------------------------------------------------------------------------
+
+void MemoryFileSystem::SetAbilities(const Abilities& abilities) {
+  const std::lock_guard guard(mutex_);
+  abilities_ = abilities;
+}
 
 void MemoryFileSystem::SetFile(const std::string& path, std::string_view bytes) {
   const std::lock_guard guard(mutex_);
@@ -235,14 +248,20 @@ void MemoryFileSystem::ClearAccesses() {
 
 void MemoryFileSystem::LoseUnsynced() {
   const std::lock_guard guard(mutex_);
+  ++incarnation_;
   used_bytes_ = 0;
   Restore(root_);
   lock_released_.notify_all();
 }
 
 void MemoryFileSystem::Restore(const NodePtr& node) {
+  // By another name already.
+  if (std::exchange(node->incarnation, incarnation_) == incarnation_) {
+    ++node->name_count;
+    return;
+  }
+  node->name_count = 1;
   node->lock = 0;
-  node->is_named = true;
   node->entries = node->durable_entries;
   node->durable_bytes.resize(node->bytes.size());
   node->bytes = node->durable_bytes;
@@ -342,16 +361,21 @@ Result<std::unique_ptr<WritableFile>> MemoryFileSystem::CreateForWrite(const std
                                                                        int64_t size_bytes) {
   RELAYOUT_CHECK(size_bytes >= 0);
   const std::lock_guard guard(mutex_);
-  if (Find(path).node) return ErrnoStatus(EEXIST, "cannot create " + path);
-  const Slot slot = FindSlot(path);
+  RELAYOUT_ASSIGN_OR_RETURN(const NodePtr node, CreateFile(path, size_bytes));
+  Record(Access::kCreate, path);
+  return std::unique_ptr<WritableFile>(std::make_unique<OpenWritable>(*this, path, node));
+}
+
+Result<MemoryFileSystem::NodePtr> MemoryFileSystem::CreateFile(const std::string& path,
+                                                               int64_t size_bytes) {
+  const Slot slot = FindFreeSlot(path);
   if (slot.error_number != 0) return ErrnoStatus(slot.error_number, "cannot create " + path);
   const int64_t free_bytes = capacity_bytes_ - used_bytes_;
   if (size_bytes > free_bytes) return NoSpaceLeft(path, size_bytes, free_bytes);
-  const NodePtr node = NewNode(FileKind::kFile);
+  NodePtr node = NewNode(FileKind::kFile);
   node->bytes.resize(static_cast<size_t>(size_bytes));
   Link(slot, node);
-  Record(Access::kCreate, path);
-  return std::unique_ptr<WritableFile>(std::make_unique<OpenWritable>(*this, path, node));
+  return node;
 }
 
 // --- Names -------------------------------------------------------------------------------------
@@ -427,6 +451,32 @@ Status MemoryFileSystem::Rename(const std::string& from, const std::string& to) 
   return OkStatus();
 }
 
+Status MemoryFileSystem::HardLink(const std::string& from, const std::string& to) {
+  const std::lock_guard guard(mutex_);
+  const Lookup source = Find(from);
+  if (!source.node) return HardLinkStatus(source.error_number, from, to);
+  const Slot target = FindFreeSlot(to);
+  if (target.error_number != 0) return HardLinkStatus(target.error_number, from, to);
+  if (source.node->kind == FileKind::kDirectory) return HardLinkStatus(EISDIR, from, to);
+  if (!abilities_.hard_links) return HardLinkStatus(EPERM, from, to);
+  Link(target, source.node);
+  Record(Access::kLink, to);
+  return OkStatus();
+}
+
+Status MemoryFileSystem::CloneFile(const std::string& from, const std::string& to) {
+  const std::lock_guard guard(mutex_);
+  const Lookup source = FindFile(from);
+  if (!source.node) return ErrnoStatus(source.error_number, "cannot open " + from);
+  const Slot target = FindFreeSlot(to);
+  if (target.error_number != 0) return ErrnoStatus(target.error_number, "cannot create " + to);
+  if (!abilities_.clones) return CloneStatus(EOPNOTSUPP, from, to);
+  RELAYOUT_ASSIGN_OR_RETURN(const NodePtr node, CreateFile(to, source.node->size_bytes()));
+  node->bytes = source.node->bytes;
+  Record(Access::kClone, to);
+  return OkStatus();
+}
+
 Status MemoryFileSystem::Remove(const std::string& path, FileKind kind, const char* what) {
   const std::lock_guard guard(mutex_);
   const auto fail = [&](int error_number) { return ErrnoStatus(error_number, what + path); };
@@ -466,6 +516,11 @@ Result<int64_t> MemoryFileSystem::FreeBytes(const std::string& path) {
   const auto [node, error_number] = Find(path);
   if (!node) return ErrnoStatus(error_number, "cannot tell the free space at " + path);
   return capacity_bytes_ - used_bytes_;
+}
+
+std::string MemoryFileSystem::Incarnation() {
+  const std::lock_guard guard(mutex_);
+  return abilities_.incarnation ? Format("memory {}", incarnation_) : "";
 }
 
 // --- Locks -------------------------------------------------------------------------------------

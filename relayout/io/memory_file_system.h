@@ -15,13 +15,14 @@
 //   fs.FileBytes("b")                // nothing: neither name outlives the power cut
 //
 // Paths: the working directory is the root, so "/a" and "a" are one file; "." and ".." are resolved
-// in the text. There are no links. Files are shared by name as in POSIX: an open file survives the
-// renaming and the removal of its name.
+// in the text. There are no symbolic links. Files are shared by name as in POSIX: an open file
+// survives the renaming and the removal of its name, and may have several names (HardLink).
 //
 // Power cuts: every file has its durable content beside the present one, every directory its
 // durable entries. Sync copies the content of one file, SyncDirectory the entries of one directory
 // (not those below it). The rules are harsher than those of a journaling disk: nothing becomes
-// durable by itself or in company.
+// durable by itself or in company. Two names of one file share its durable content, but each is
+// durable for itself; a clone has nothing durable, however durable its original is.
 //
 // Safe for any number of threads. Must outlive the files and locks that it hands out.
 #pragma once
@@ -40,8 +41,8 @@
 
 namespace relayout {
 
-// One call that succeeded. `path` is the one given when the file was opened; of a renaming, the new
-// name. Only reads and writes have a range.
+// One call that succeeded. `path` is the one given when the file was opened; of a renaming, a link
+// and a clone, the new name. Only reads and writes have a range.
 struct Access {
   enum Kind {
     kOpen,  // OpenForRead and OpenForWrite.
@@ -51,6 +52,8 @@ struct Access {
     kSync,
     kMakeDirectory,
     kRename,
+    kLink,
+    kClone,
     kRemove,  // A file or a directory.
     kSyncDirectory,
   };
@@ -69,13 +72,23 @@ class MemoryFileSystem final : public FileSystem {
  public:
   static constexpr int64_t kDefaultCapacityBytes = int64_t{1} << 30;
 
+  // What not every file system can do.
+  struct Abilities {
+    bool hard_links = true;   // Else HardLink is kUnsupported, as on FAT.
+    bool clones = true;       // Else CloneFile is kUnsupported, as on ext4.
+    bool incarnation = true;  // Else Incarnation is empty, as where /proc is missing.
+  };
+
   // The disk is full when its files hold `capacity_bytes`: creating or extending a file beyond that
-  // is kIoError. Files that have lost their name do not count, nor do names and directories.
+  // is kIoError. Files that have lost their last name do not count, nor do names and directories;
+  // a file counts once, whatever the number of its names, and a clone as much as its original.
   explicit MemoryFileSystem(int64_t capacity_bytes = kDefaultCapacityBytes);
   ~MemoryFileSystem() override;
 
   // --- For tests; none of these is recorded --------------------------------------------------
 
+  //   fs.SetAbilities({.clones = false});
+  void SetAbilities(const Abilities& abilities);
   // Makes the file `path`, or replaces its content, and all directories above it, all durable.
   // @pre nothing on the way is a file, and `path` is no directory
   void SetFile(const std::string& path, std::string_view bytes);
@@ -87,7 +100,8 @@ class MemoryFileSystem final : public FileSystem {
   // A power cut. Entries that are not durable are undone. Bytes that are not durable become what
   // was there when the file was last synced, or zeros; the length of a file stays, as on a disk
   // that reserved the blocks and lost what was in them, so that only its content gives it away.
-  // Locks are released. Files still open belong to a process that is dead: only destroy them.
+  // Locks are released, and Incarnation changes. Files still open belong to a process that is dead:
+  // only destroy them.
   void LoseUnsynced();
 
   // --- FileSystem ----------------------------------------------------------------------------
@@ -100,11 +114,14 @@ class MemoryFileSystem final : public FileSystem {
   Result<std::vector<DirectoryEntry>> List(const std::string& path) override;
   Status MakeDirectory(const std::string& path) override;
   Status Rename(const std::string& from, const std::string& to) override;
+  Status HardLink(const std::string& from, const std::string& to) override;
+  Status CloneFile(const std::string& from, const std::string& to) override;
   Status RemoveFile(const std::string& path) override;
   Status RemoveDirectory(const std::string& path) override;
   Status SyncDirectory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path, bool wait) override;
   Result<int64_t> FreeBytes(const std::string& path) override;
+  std::string Incarnation() override;
 
  private:
   struct Node;
@@ -120,10 +137,12 @@ class MemoryFileSystem final : public FileSystem {
   Lookup Find(const std::string& path) const;
   Lookup FindFile(const std::string& path) const;
   Slot FindSlot(const std::string& path) const;
+  Slot FindFreeSlot(const std::string& path) const;
   NodePtr NewNode(FileKind kind);
   void Link(const Slot& slot, const NodePtr& node);
   void Unlink(const Slot& slot);
   Lookup FindOrCreateFile(const std::string& path);
+  Result<NodePtr> CreateFile(const std::string& path, int64_t size_bytes);
   Status Resize(const std::string& path, Node& node, int64_t size_bytes);
   void Restore(const NodePtr& node);
   void Touch(Node& node);
@@ -136,6 +155,8 @@ class MemoryFileSystem final : public FileSystem {
   std::condition_variable lock_released_;
   uint64_t last_inode_ = 0;
   uint64_t last_lock_ = 0;
+  uint64_t incarnation_ = 1;
+  Abilities abilities_;
   // A clock that ticks with every change: times are plausible, distinct and the same in every run.
   int64_t now_ns_ = 1'700'000'000'000'000'000;
   int64_t used_bytes_ = 0;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <set>
 #include <string>
 
 namespace relayout {
@@ -50,10 +51,13 @@ TEST(MemoryFileSystemTest, RecordsAccessesInOrder) {
   }
   ASSERT_TRUE(fs.Rename("out/b.tmp", "out/b").ok());
   ASSERT_TRUE(fs.SyncDirectory("out").ok());
+  ASSERT_TRUE(fs.HardLink("out/b", "out/c").ok());
+  ASSERT_TRUE(fs.CloneFile("out/b", "out/d").ok());
   ASSERT_TRUE(fs.RemoveFile("in/a").ok());
   EXPECT_EQ(ToText(fs.accesses()),
             "open in/a, mkdir out, create out/b.tmp, read in/a 2+3, write out/b.tmp 1+3, "
-            "sync out/b.tmp, rename out/b, syncdir out, remove in/a");
+            "sync out/b.tmp, rename out/b, syncdir out, link out/c, clone out/d, "
+            "remove in/a");
   const Access read = {Access::kRead, "in/a", 2, 3};
   EXPECT_EQ(fs.accesses()[3], read);
   fs.ClearAccesses();
@@ -155,6 +159,62 @@ TEST(MemoryFileSystemTest, APowerCutLeavesWhatWasSynced) {
          write(fs, "e/new", true);
          do_ok(fs.SyncDirectory("."));
        }},
+      {"linked, no sync", "d/ d/old=old", [&](Fs& fs) { do_ok(fs.HardLink("d/old", "d/b")); }},
+      {"linked, name synced", "d/ d/b=old d/old=old",
+       [&](Fs& fs) {
+         do_ok(fs.HardLink("d/old", "d/b"));
+         do_ok(fs.SyncDirectory("d"));
+       }},
+      {"linked, the other name removed, synced", "d/ d/b=old",
+       [&](Fs& fs) {
+         do_ok(fs.HardLink("d/old", "d/b"));
+         do_ok(fs.RemoveFile("d/old"));
+         do_ok(fs.SyncDirectory("d"));
+       }},
+      {"linked, the other name removed, no sync", "d/ d/old=old",
+       [&](Fs& fs) {
+         do_ok(fs.HardLink("d/old", "d/b"));
+         do_ok(fs.RemoveFile("d/old"));
+       }},
+      {"linked before the content is synced", "d/ d/b=... d/new=... d/old=old",
+       [&](Fs& fs) {
+         write(fs, "d/new", false);
+         do_ok(fs.HardLink("d/new", "d/b"));
+         do_ok(fs.SyncDirectory("d"));
+       }},
+      {"linked, content synced by the other name", "d/ d/b=oxyz d/old=oxyz",
+       [&](Fs& fs) {
+         do_ok(fs.HardLink("d/old", "d/b"));
+         overwrite(fs, true);
+         do_ok(fs.SyncDirectory("d"));
+       }},
+      {"linked into another directory, only that one synced", "d/ d/old=old e/ e/b=new",
+       [&](Fs& fs) {
+         write(fs, "d/new", true);
+         do_ok(fs.MakeDirectory("e"));
+         do_ok(fs.HardLink("d/new", "e/b"));
+         do_ok(fs.SyncDirectory("e"));
+         do_ok(fs.SyncDirectory("."));
+       }},
+      {"cloned, no sync", "d/ d/old=old", [&](Fs& fs) { do_ok(fs.CloneFile("d/old", "d/b")); }},
+      {"cloned, name synced", "d/ d/b=... d/old=old",
+       [&](Fs& fs) {
+         do_ok(fs.CloneFile("d/old", "d/b"));
+         do_ok(fs.SyncDirectory("d"));
+       }},
+      {"cloned, both synced", "d/ d/b=old d/old=old",
+       [&](Fs& fs) {
+         do_ok(fs.CloneFile("d/old", "d/b"));
+         do_ok((*fs.OpenForWrite("d/b"))->Sync());
+         do_ok(fs.SyncDirectory("d"));
+       }},
+      {"cloned from unsynced content, clone synced", "d/ d/b=oxyz d/old=old.",
+       [&](Fs& fs) {
+         overwrite(fs, false);
+         do_ok(fs.CloneFile("d/old", "d/b"));
+         do_ok((*fs.OpenForWrite("d/b"))->Sync());
+         do_ok(fs.SyncDirectory("d"));
+       }},
       {"directory moved with durable content", "e/ e/old=old",
        [&](Fs& fs) {
          do_ok(fs.Rename("d", "e"));
@@ -173,6 +233,50 @@ TEST(MemoryFileSystemTest, APowerCutReleasesLocks) {
   ASSERT_TRUE(before.ok() && after.ok());
   before->reset();  // Must not release what is held by someone else now.
   EXPECT_FALSE(fs.Lock("lock", /*wait=*/false).ok());
+}
+
+TEST(MemoryFileSystemTest, EachPowerCutChangesTheIncarnation) {
+  MemoryFileSystem fs;
+  std::set<std::string> seen = {fs.Incarnation()};
+  for (int i = 0; i < 3; ++i) {
+    fs.LoseUnsynced();
+    EXPECT_TRUE(seen.insert(fs.Incarnation()).second) << fs.Incarnation();
+  }
+  fs.SetAbilities({.incarnation = false});
+  EXPECT_EQ(fs.Incarnation(), "");
+}
+
+TEST(MemoryFileSystemTest, LinksAndClonesCanBeUnsupported) {
+  using enum StatusCode;
+  struct Case {
+    MemoryFileSystem::Abilities abilities;
+    StatusCode link;
+    StatusCode clone;
+    const char* expected;
+  };
+  const Case cases[] = {
+      {{}, kOk, kOk, "clone=x file=x link=x"},
+      {{.hard_links = false}, kUnsupported, kOk, "clone=x file=x"},
+      {{.clones = false}, kOk, kUnsupported, "file=x link=x"},
+      {{.hard_links = false, .clones = false}, kUnsupported, kUnsupported, "file=x"},
+  };
+  for (const Case& c : cases) {
+    MemoryFileSystem fs;
+    fs.SetFile("file", "x");
+    fs.SetAbilities(c.abilities);
+    EXPECT_EQ(fs.HardLink("file", "link").code(), c.link) << c.expected;
+    EXPECT_EQ(fs.CloneFile("file", "clone").code(), c.clone) << c.expected;
+    EXPECT_EQ(TreeText(fs), c.expected);
+  }
+  MemoryFileSystem fs;
+  fs.SetFile("file", "x");
+  fs.SetAbilities({.hard_links = false, .clones = false});
+  EXPECT_EQ(fs.HardLink("file", "link").message(),
+            "cannot link file to link: Operation not permitted");
+  EXPECT_EQ(fs.CloneFile("file", "clone").message(),
+            "cannot clone file to clone: Operation not supported");
+  EXPECT_EQ(fs.HardLink("none", "link").code(), kNotFound);
+  EXPECT_EQ(fs.CloneFile("file", "file").code(), kAlreadyExists);
 }
 
 TEST(MemoryFileSystemTest, TheDiskIsFullAtItsCapacity) {
@@ -212,6 +316,28 @@ TEST(MemoryFileSystemTest, CountsTheBytesInUseThroughEveryChange) {
   fs.LoseUnsynced();
   EXPECT_EQ(used(), 3 + 5);  // "a", as long as it was, and "d/b" are back.
   EXPECT_EQ(TreeText(fs), "a=1.. d/ d/b=12345");
+}
+
+TEST(MemoryFileSystemTest, CountsALinkedFileOnceAndAClonedOneTwice) {
+  MemoryFileSystem fs(/*capacity_bytes=*/10);
+  const auto used = [&fs] { return 10 - *fs.FreeBytes("."); };
+  fs.SetFile("a", "1234");
+  ASSERT_TRUE(fs.HardLink("a", "b").ok());
+  EXPECT_EQ(used(), 4);
+  ASSERT_TRUE(fs.SyncDirectory(".").ok());
+  fs.LoseUnsynced();
+  EXPECT_EQ(used(), 4);
+  ASSERT_TRUE((*fs.OpenForWrite("b"))->WriteAt(4, Bytes("5")).ok());
+  EXPECT_EQ(used(), 5);
+  ASSERT_TRUE(fs.RemoveFile("a").ok());
+  EXPECT_EQ(used(), 5);
+  ASSERT_TRUE(fs.CloneFile("b", "c").ok());
+  EXPECT_EQ(used(), 10);
+  EXPECT_EQ(fs.CloneFile("b", "d").message(),
+            "cannot create d: no space left: 5 B needed, 0 B free");
+  ASSERT_TRUE(fs.RemoveFile("b").ok());
+  EXPECT_EQ(used(), 5);
+  EXPECT_EQ(TreeText(fs), "c=12345");
 }
 
 TEST(MemoryFileSystemTest, RefusesRangesThatOverflow) {

@@ -3,13 +3,16 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <limits>
@@ -289,6 +292,31 @@ bool StillNames(const std::string& path, const Descriptor& file) {
          named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
+bool IsDirectory(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// 0 or an errno. Closes `target`, since some network file systems fail only then.
+int ShareBlocks(const Descriptor& source, Descriptor& target) {
+  if (RetryInterrupted([&] { return ioctl(target.get(), FICLONE, source.get()); }) != 0) {
+    return errno;
+  }
+  return target.Close();
+}
+
+// Empty when it cannot be read. Files in /proc have no size, so the end of the text is found by
+// reading; the kernel hands one this short over in one piece.
+std::string ReadBootId() {
+  const Descriptor file = Open("/proc/sys/kernel/random/boot_id", O_RDONLY);
+  std::array<char, 64> buffer{};
+  const ssize_t count =
+      RetryInterrupted([&] { return read(file.get(), buffer.data(), buffer.size()); });
+  if (count <= 0) return "";
+  const std::string_view text(buffer.data(), static_cast<size_t>(count));
+  return std::string(text.substr(0, text.find('\n')));
+}
+
 // --- The file system ---------------------------------------------------------------------------
 
 class PosixFileSystem final : public FileSystem {
@@ -343,10 +371,7 @@ class PosixFileSystem final : public FileSystem {
     constexpr mode_t kLeftToUmask = 0777;
     if (mkdir(path.c_str(), kLeftToUmask) == 0) return OkStatus();
     const int error_number = errno;
-    struct stat info {};
-    if (error_number == EEXIST && stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
-      return OkStatus();
-    }
+    if (error_number == EEXIST && IsDirectory(path)) return OkStatus();
     return SystemError(error_number, "create directory", path);
   }
 
@@ -354,6 +379,26 @@ class PosixFileSystem final : public FileSystem {
     if (rename(from.c_str(), to.c_str()) == 0) return OkStatus();
     const int error_number = errno;
     return ErrnoStatus(error_number, Format("cannot rename {} to {}", from, to));
+  }
+
+  Status HardLink(const std::string& from, const std::string& to) override {
+    if (linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+      return OkStatus();
+    }
+    const int error_number = errno;
+    const bool is_directory = error_number == EPERM && IsDirectory(from);
+    return HardLinkStatus(is_directory ? EISDIR : error_number, from, to);
+  }
+
+  Status CloneFile(const std::string& from, const std::string& to) override {
+    struct stat info {};
+    RELAYOUT_ASSIGN_OR_RETURN(const Descriptor source, OpenRegular(from, O_RDONLY, info));
+    Descriptor target = Open(to, O_WRONLY | O_CREAT | O_EXCL);
+    if (!target.is_open()) return SystemError(errno, "create", to);
+    const int error_number = ShareBlocks(source, target);
+    if (error_number == 0) return OkStatus();
+    (void)unlink(to.c_str());  // Ours: O_EXCL has just made it.
+    return CloneStatus(error_number, from, to);
   }
 
   Status RemoveFile(const std::string& path) override {
@@ -399,6 +444,11 @@ class PosixFileSystem final : public FileSystem {
       return SystemError(errno, "tell the free space at", path);
     }
     return BlockBytes(info, info.f_bavail);
+  }
+
+  std::string Incarnation() override {
+    static const std::string boot_id = ReadBootId();
+    return boot_id;
   }
 };
 

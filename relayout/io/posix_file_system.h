@@ -14,6 +14,10 @@
 // * New files and directories get the permissions that the umask leaves.
 // * CreateForWrite reserves the blocks with fallocate. Where the file system cannot do that, the
 //   file is sparse, and a full disk shows in WriteAt.
+// * CloneFile is FICLONE: btrfs, XFS with reflink and some network file systems have it.
+// * Incarnation is the boot id of the kernel, which holds what is not synced for all processes. It
+//   does not tell that a disk failed to take what the kernel wrote back later, nor that a disk or a
+//   server went away: Sync does.
 // * Locks exclude threads of one process as well as processes, and on NFS also machines.
 #pragma once
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 namespace relayout {
@@ -113,6 +114,58 @@ TEST_F(PosixFileSystemTest, RemovesLinksAndNotWhatTheyPointAt) {
   EXPECT_TRUE(RemoveTree(*fs_, Path("link")).ok());
   EXPECT_FALSE(Exists(*fs_, Path("tree")) || Exists(*fs_, Path("link")));
   EXPECT_TRUE(Exists(*fs_, Path("kept/sub")) && Exists(*fs_, Path("kept/file")));
+}
+
+TEST_F(PosixFileSystemTest, LinksTheFileThatASymbolicLinkPointsAt) {
+  ASSERT_TRUE(WriteWholeFile(*fs_, Path("file"), "x", /*sync=*/false).ok());
+  ASSERT_EQ(symlink("file", Path("symbolic").c_str()), 0);
+  ASSERT_TRUE(fs_->HardLink(Path("symbolic"), Path("hard")).ok());
+  struct stat info {};
+  ASSERT_EQ(lstat(Path("hard").c_str(), &info), 0);
+  EXPECT_TRUE(S_ISREG(info.st_mode));
+  EXPECT_EQ(info.st_nlink, 2u);
+}
+
+TEST_F(PosixFileSystemTest, SaysWhenAFileCannotBeClonedAndLeavesNothing) {
+  ASSERT_TRUE(WriteWholeFile(*fs_, Path("file"), "x", /*sync=*/false).ok());
+  const std::string to = Path("clone");
+  const Status status = fs_->CloneFile(Path("file"), to);
+  if (status.ok()) GTEST_SKIP() << "this file system shares blocks";
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported) << status.message();
+  EXPECT_EQ(status.message().find("cannot clone " + Path("file") + " to " + to + ": "), 0u)
+      << status.message();
+  EXPECT_FALSE(Exists(*fs_, to));
+}
+
+TEST_F(PosixFileSystemTest, NeitherLinksNorClonesAcrossFileSystems) {
+  std::string other = "/dev/shm/relayout_posix_XXXXXX";
+  if (mkdtemp(other.data()) == nullptr) GTEST_SKIP() << "no /dev/shm";
+  const bool is_other = fs_->Stat(other)->device != fs_->Stat(root_)->device;
+  ASSERT_TRUE(WriteWholeFile(*fs_, Path("file"), "x", /*sync=*/false).ok());
+  const Status linked = fs_->HardLink(Path("file"), JoinPath(other, "link"));
+  const Status cloned = fs_->CloneFile(Path("file"), JoinPath(other, "clone"));
+  const size_t entry_count = fs_->List(other)->size();
+  EXPECT_TRUE(RemoveTree(*fs_, other).ok());
+  if (!is_other) GTEST_SKIP() << "temporary files and /dev/shm are on one file system";
+  EXPECT_EQ(linked.code(), StatusCode::kUnsupported) << linked.message();
+  EXPECT_EQ(cloned.code(), StatusCode::kUnsupported) << cloned.message();
+  EXPECT_EQ(entry_count, 0u);
+}
+
+TEST_F(PosixFileSystemTest, NeverClonesPipesAndDevices) {
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
+  for (const std::string& path : {Path("pipe"), std::string("/dev/null")}) {
+    EXPECT_EQ(fs_->CloneFile(path, Path("clone")).code(), StatusCode::kInvalidInput);
+    EXPECT_FALSE(Exists(*fs_, Path("clone")));
+  }
+}
+
+TEST_F(PosixFileSystemTest, TheIncarnationIsTheBootId) {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string boot_id;
+  std::getline(file, boot_id);
+  EXPECT_EQ(fs_->Incarnation(), boot_id);
+  EXPECT_EQ(NewPosixFileSystem()->Incarnation(), boot_id);
 }
 
 TEST(RaiseOpenFileLimitTest, NeverLowers) {
