@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "relayout/base/byte_io.h"
 #include "relayout/base/check.h"
 
 namespace relayout {

@@ -20,9 +20,10 @@
 #include <utility>
 #include <vector>
 
-#include "relayout/base/byte_io.h"
-
 namespace relayout {
+
+class ByteReader;
+class ByteWriter;
 
 // Finds numbered names whose text lies elsewhere: 6 to 12 bytes a name. `text_of(number)` gives the
 // text, the same one for a number at each call.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "relayout/base/byte_io.h"
+#include "relayout/base/heap.h"
 #include "relayout/base/text.h"
 #include "relayout/convert/load_strategy.h"
 #include "relayout/format/checkpoint_file.h"
@@ -79,6 +80,7 @@ Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec&
   }
   RELAYOUT_ASSIGN_OR_RETURN(Catalog catalog,
                             Catalog::Open(fs, files.path_of_rank, thread_count, names));
+  ReturnFreedMemory();
   return CheckpointSet{.spec = spec,
                        .catalog = std::move(catalog),
                        .has_strategy = spec.strategy_path.has_value(),

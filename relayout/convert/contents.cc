@@ -99,7 +99,8 @@ class Decider {
 
   Result<Contents> Run() {
     for (const std::string_view name : source_.catalog.names()) {
-      RELAYOUT_RETURN_IF_ERROR(Decide(name).WithContext(Printable(name)));
+      const Status status = Decide(name);
+      if (!status.ok()) return status.WithContext(Printable(name));
     }
     contents_.values = builder_.Take();
     RELAYOUT_RETURN_IF_ERROR(CheckMissing());

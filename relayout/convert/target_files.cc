@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "relayout/base/byte_io.h"
+#include "relayout/base/heap.h"
 #include "relayout/base/parallel.h"
 #include "relayout/format/checkpoint_file.h"
 
@@ -38,8 +39,9 @@ std::string KeyOf(const std::vector<std::optional<Dims>>& shapes) {
   return key.Take();
 }
 
-Result<FileImage> MakeImage(const Contents& contents, const FilePlan& plan) {
-  return LayOutFile(plan.format, plan.values.size(), [&](size_t i) {
+Result<FileImage> MakeImage(const Contents& contents, const FilePlan& plan,
+                            FileImage::Parts parts) {
+  const auto value_at = [&](size_t i) {
     const size_t position = plan.values[i];
     const TargetValue value = contents.values[position];
     return StoredValue{.name = std::string(value.name),
@@ -47,17 +49,19 @@ Result<FileImage> MakeImage(const Contents& contents, const FilePlan& plan) {
                        .dtype = value.dtype,
                        .shape = *plan.shape_of_form[contents.values.FormOf(position)],
                        .extents = {}};
-  });
+  };
+  return LayOutFile(plan.format, plan.values.size(), value_at, parts);
 }
 
 Status FillPlan(const Contents& contents, FilePlan& plan) {
+  plan.values.reserve(contents.values.size());
   for (size_t i = 0; i < contents.values.size(); ++i) {
     if (plan.shape_of_form[contents.values.FormOf(i)]) {
       plan.values.push_back(static_cast<uint32_t>(i));
     }
   }
   plan.values.shrink_to_fit();
-  RELAYOUT_ASSIGN_OR_RETURN(FileImage image, MakeImage(contents, plan));
+  RELAYOUT_ASSIGN_OR_RETURN(FileImage image, MakeImage(contents, plan, FileImage::Parts::kExtents));
   plan.extents = std::move(image.extents);
   plan.size_bytes = image.size_bytes;
   for (size_t i = 0; i < plan.values.size(); ++i) plan.payload_bytes += TotalBytes(plan.extents[i]);
@@ -94,6 +98,7 @@ Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(thread_count, std::ssize(plans), [&](int64_t i) {
     return FillPlan(contents, *plans[static_cast<size_t>(i)]);
   }));
+  ReturnFreedMemory();
   return files;
 }
 
@@ -101,7 +106,7 @@ Result<const FileImage*> ImageMaker::Of(const TargetFile& file) {
   if (plan_ == file.plan) return &image_;
   plan_ = nullptr;
   image_ = {};  // Before the new one: not both at once.
-  RELAYOUT_ASSIGN_OR_RETURN(image_, MakeImage(contents_, *file.plan));
+  RELAYOUT_ASSIGN_OR_RETURN(image_, MakeImage(contents_, *file.plan, FileImage::Parts::kHeaders));
   plan_ = file.plan;
   return &image_;
 }

@@ -53,7 +53,7 @@ class ImageMaker {
   // `contents` must outlive this.
   explicit ImageMaker(const Contents& contents) : contents_(contents) {}
 
-  // Valid until the next call.
+  // Without the extents, which the plan has. Valid until the next call.
   Result<const FileImage*> Of(const TargetFile& file);
 
  private:

@@ -32,8 +32,9 @@ Result<FileIndex> ReadFileIndex(const ReadableFile& file, ValueSink& sink);
 Result<FileImage> LayOutFile(FileFormat format, std::span<const StoredValue> values);
 
 // The same for `count` values that are made as they are asked for, in any order and any number of
-// times. @pre their names are distinct
+// times; with headers, extents or both. @pre their names are distinct
 Result<FileImage> LayOutFile(FileFormat format, size_t count,
-                             const std::function<StoredValue(size_t)>& value_at);
+                             const std::function<StoredValue(size_t)>& value_at,
+                             FileImage::Parts parts = FileImage::Parts::kAll);
 
 }  // namespace relayout

@@ -116,6 +116,9 @@ struct FileImage {
     std::deque<Begin> begins_;
   };
 
+  // What to make of an image. Its size is always there.
+  enum class Parts { kAll, kHeaders, kExtents };
+
   int64_t size_bytes = 0;
   // Ascending and disjoint from all extents. Headers and extents tile [0, size_bytes).
   Headers headers;

@@ -46,6 +46,11 @@ void ExtentLists::Add(std::span<const Extent> extents) {
   ends_.push_back(static_cast<uint32_t>(extents_.size()));
 }
 
+void ExtentLists::Reserve(size_t list_count) {
+  ends_.reserve(list_count);
+  extents_.reserve(list_count);
+}
+
 void ExtentLists::Shrink() {
   ends_.shrink_to_fit();
   extents_.shrink_to_fit();

@@ -39,6 +39,8 @@ class ExtentLists {
   // @pre fewer than 2^32 extents in all
   void Add(std::span<const Extent> extents);
   void Add(const Extent& extent) { Add(std::span(&extent, 1)); }
+  // For `list_count` lists of one extent, so that growing needs no second copy.
+  void Reserve(size_t list_count);
   // Gives back what growing has reserved.
   void Shrink();
 

@@ -50,6 +50,7 @@ Result<FileImage> LayOutMindSporeCheckpoint(std::span<const StoredValue> values,
 // The same for values made one by one. @pre their names are distinct
 Result<FileImage> LayOutMindSporeCheckpoint(size_t count,
                                             const std::function<StoredValue(size_t)>& value_at,
+                                            FileImage::Parts parts,
                                             int64_t slice_bytes = kMindSporeSliceBytes);
 
 }  // namespace relayout

@@ -58,7 +58,10 @@ Result<int64_t> CheckedSize(const StoredValue& value) {
 
 class Image {
  public:
-  explicit Image(int64_t slice_bytes) : slice_bytes_(slice_bytes) {}
+  Image(FileImage::Parts parts, size_t count, int64_t slice_bytes)
+      : parts_(parts), slice_bytes_(slice_bytes) {
+    if (parts != FileImage::Parts::kHeaders) image_.extents.Reserve(count);
+  }
 
   Status Add(const StoredValue& value) {
     RELAYOUT_RETURN_IF_ERROR(CheckName(value.name));
@@ -69,7 +72,7 @@ class Image {
     do {  // Once also for a value without bytes, which would be lost otherwise.
       const int64_t slice = std::min(slice_bytes_, size - done);
       const std::string header = RecordHeader(value.name, start, slice);
-      image_.headers.Add(image_.size_bytes, header);
+      if (parts_ != FileImage::Parts::kExtents) image_.headers.Add(image_.size_bytes, header);
       image_.size_bytes += std::ssize(header);
       const auto end = CheckedAdd(image_.size_bytes, slice);
       if (!end) return InvalidInput("the file would have more than 2^63 bytes");
@@ -77,7 +80,7 @@ class Image {
       image_.size_bytes = *end;
       done += slice;
     } while (done < size);
-    image_.extents.Add(extents);
+    if (parts_ != FileImage::Parts::kHeaders) image_.extents.Add(extents);
     return OkStatus();
   }
 
@@ -87,6 +90,7 @@ class Image {
   }
 
  private:
+  FileImage::Parts parts_;
   int64_t slice_bytes_;
   FileImage image_;
 };
@@ -102,17 +106,18 @@ Result<FileImage> LayOutMindSporeCheckpoint(std::span<const StoredValue> values,
     }
   }
   return LayOutMindSporeCheckpoint(
-      values.size(), [values](size_t i) { return values[i]; }, slice_bytes);
+      values.size(), [values](size_t i) { return values[i]; }, FileImage::Parts::kAll, slice_bytes);
 }
 
 Result<FileImage> LayOutMindSporeCheckpoint(size_t count,
                                             const std::function<StoredValue(size_t)>& value_at,
-                                            int64_t slice_bytes) {
+                                            FileImage::Parts parts, int64_t slice_bytes) {
   RELAYOUT_CHECK(slice_bytes > 0);
-  Image image(slice_bytes);
+  Image image(parts, count, slice_bytes);
   for (size_t i = 0; i < count; ++i) {
     const StoredValue value = value_at(i);
-    RELAYOUT_RETURN_IF_ERROR(image.Add(value).WithContext(Printable(value.name)));
+    const Status status = image.Add(value);
+    if (!status.ok()) return status.WithContext(Printable(value.name));
   }
   return image.Take();
 }

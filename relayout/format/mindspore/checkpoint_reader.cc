@@ -141,7 +141,7 @@ Result<Record> ParseRecord(WireWindow& window, const WireField& outer) {
   const Status status =
       body ? ParseBody(window, *body, record)
            : InvalidInput(Format("the record at byte {} has no tensor", outer.offset_bytes));
-  RELAYOUT_RETURN_IF_ERROR(status.WithContext(Printable(record.tag)));
+  if (!status.ok()) return status.WithContext(Printable(record.tag));
   return record;
 }
 
@@ -173,7 +173,8 @@ class Joiner {
   Status Finish() {
     if (!open_) return OkStatus();
     open_ = false;
-    RELAYOUT_RETURN_IF_ERROR(Complete().WithContext(Printable(first_.tag)));
+    const Status status = Complete();
+    if (!status.ok()) return status.WithContext(Printable(first_.tag));
     value_.name = std::move(first_.tag);
     if (!sink_.Add(value_)) {
       return InvalidInput(Format("{}: a second value of this name at byte {}",

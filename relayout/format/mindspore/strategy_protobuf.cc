@@ -164,7 +164,8 @@ class Parser {
     RELAYOUT_ASSIGN_OR_RETURN(Item item, ReadItem(window_, message, "layout"));
     if (records_.layouts.size() == kMaxNames) return InvalidInput("too many parameters");
     LayoutRecord record;
-    RELAYOUT_RETURN_IF_ERROR(ParseLayout(item.body, record).WithContext(Printable(item.name)));
+    const Status status = ParseLayout(item.body, record);
+    if (!status.ok()) return status.WithContext(Printable(item.name));
     records_.AddLayout(std::move(item.name), std::move(record));
     return OkStatus();
   }
