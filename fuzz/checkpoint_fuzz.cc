@@ -8,11 +8,10 @@
 #include <vector>
 
 #include "relayout/format/checkpoint_file.h"
-"relayout/format/mindspore/checkpoint.h"
+#include "relayout/format/mindspore/checkpoint.h"
 #include "relayout/format/testing.h"
 
-    extern "C" int
-    LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace relayout;
   const MemoryFile file("fuzz.ckpt", std::string(reinterpret_cast<const char*>(data), size));
   const auto index = ReadFileIndex(file);

@@ -10,6 +10,14 @@
 
 namespace relayout {
 
+// The items of one of several processes that share independent work in turns.
+struct WorkShare {
+  int64_t index = 0;  // Of this process.
+  int64_t count = 1;  // Processes.
+
+  bool Has(int64_t item) const { return item % count == index; }
+};
+
 // The number of threads to use when the user named none: the processors this process may run on.
 int DefaultThreadCount();
 

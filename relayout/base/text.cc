@@ -43,6 +43,16 @@ std::optional<int64_t> UnitFactor(std::string_view unit) {
   return int64_t{1} << (10 * (power + 1));
 }
 
+std::vector<std::string_view> SplitAt(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return parts;
+}
+
 }  // namespace
 
 std::string HumanBytes(int64_t size_bytes) {
@@ -80,6 +90,10 @@ std::optional<int64_t> ParseBytes(std::string_view text) {
   if (!size || *size > (int64_t{1} << 62)) return std::nullopt;
   return size;
 }
+
+std::vector<std::string_view> SplitWords(std::string_view line) { return SplitAt(line, ' '); }
+
+std::vector<std::string_view> SplitLines(std::string_view text) { return SplitAt(text, '\n'); }
 
 std::string JoinLimited(const std::vector<std::string>& items, size_t limit) {
   std::string joined;

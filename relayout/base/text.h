@@ -31,6 +31,10 @@ std::optional<int64_t> ParseBytes(std::string_view text);
 // and numbers beyond int64.
 std::optional<int64_t> ParseDecimal(std::string_view text);
 
+// The parts between single blanks, and between newlines; a newline at the end begins no line.
+std::vector<std::string_view> SplitWords(std::string_view line);
+std::vector<std::string_view> SplitLines(std::string_view text);
+
 // "a, b, c"; after `limit` items "and N more".
 std::string JoinLimited(const std::vector<std::string>& items, size_t limit = 8);
 

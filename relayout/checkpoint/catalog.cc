@@ -261,8 +261,10 @@ Result<Catalog> Catalog::Read(ByteReader& reader, std::shared_ptr<NameTable> nam
   return catalog;
 }
 
-Status CheckTrailers(FileSystem& fs, const Catalog& catalog, int thread_count) {
+Status CheckTrailers(FileSystem& fs, const Catalog& catalog, int thread_count,
+                     const WorkShare& share) {
   return ParallelFor(thread_count, std::ssize(catalog.files()), [&](int64_t i) {
+    if (!share.Has(i)) return OkStatus();
     return CheckTrailer(fs, catalog.files()[static_cast<size_t>(i)]);
   });
 }

@@ -22,6 +22,7 @@
 #include "relayout/base/byte_io.h"
 #include "relayout/base/index_iterator.h"
 #include "relayout/base/name_table.h"
+#include "relayout/base/parallel.h"
 #include "relayout/base/status.h"
 #include "relayout/checkpoint/file_values.h"
 #include "relayout/format/file_index.h"
@@ -139,7 +140,9 @@ class Catalog {
 
 // Checks the crc_num trailers of the files that have one, with `thread_count` threads; reads those
 // files whole. Fails naming the first file whose trailer disagrees, with both values.
-Status CheckTrailers(FileSystem& fs, const Catalog& catalog, int thread_count);
+// Of several processes each checks its share of the files.
+Status CheckTrailers(FileSystem& fs, const Catalog& catalog, int thread_count,
+                     const WorkShare& share = {});
 
 // The bytes of a small value. @pre SizeBytes(held.value) <= 1 MiB
 Result<std::string> ReadSmallValue(FileSystem& fs, const HeldValue& held);

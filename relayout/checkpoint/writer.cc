@@ -2,11 +2,14 @@
 #include "relayout/checkpoint/writer.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
+#include "relayout/base/content_hash.h"
 #include "relayout/base/parallel.h"
 #include "relayout/base/text.h"
+#include "relayout/checkpoint/file_hash.h"
 #include "relayout/checkpoint/rank_files.h"
 #include "relayout/format/checkpoint_file.h"
 #include "relayout/format/mindspore/crc_trailer.h"
@@ -14,15 +17,16 @@
 namespace relayout {
 namespace {
 
-constexpr char kStateFolder[] = ".relayout";
 constexpr char kStagingPrefix[] = "staging-";
+constexpr char kPlanFile[] = "plan";
+constexpr int64_t kMaxPlanBytes = int64_t{64} << 20;
 
 // A prefix becomes part of a file name and must stay inside its folder.
 Status CheckPrefix(const std::string& prefix) {
-  if (prefix.find('/') == std::string::npos && prefix.find("..") == std::string::npos &&
-      prefix.find('\0') == std::string::npos) {
-    return OkStatus();
-  }
+  const bool is_safe = std::none_of(prefix.begin(), prefix.end(), [](char c) {
+    return c == '/' || static_cast<unsigned char>(c) < ' ';
+  });
+  if (is_safe && prefix.find("..") == std::string::npos) return OkStatus();
   return InvalidInput(
       Format("--prefix {}: a prefix begins file names and may not contain '/' or '..'",
              Printable(prefix)));
@@ -47,34 +51,42 @@ std::string CheckpointWriter::FinalPath(int64_t rank) const {
                   Format("{}{}{}", options_.prefix, rank, Extension(options_.format)));
 }
 
-std::string CheckpointWriter::RecordPath(int64_t rank) const {
-  return JoinPath(state_dir_, Format("rank_{}", rank));
+bool CheckpointWriter::IsMine(int64_t rank) const {
+  return std::binary_search(plan_.ranks.begin(), plan_.ranks.end(), rank);
 }
 
 std::string CheckpointWriter::StateLockPath() const { return JoinPath(state_dir_, "lock"); }
 
 Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Begin(FileSystem& fs,
                                                                   CheckpointWriterOptions options,
-                                                                  std::vector<int64_t> ranks,
-                                                                  Generation generation) {
+                                                                  StagedPlan plan) {
   RELAYOUT_RETURN_IF_ERROR(CheckPrefix(options.prefix));
   if (!options.single_file.empty()) {
-    RELAYOUT_CHECK(ranks.size() == 1);
+    RELAYOUT_CHECK(plan.ranks.size() == 1);
     options.directory = ParentPath(options.single_file);
   }
-  std::sort(ranks.begin(), ranks.end());
+  std::sort(plan.ranks.begin(), plan.ranks.end());
   std::unique_ptr<CheckpointWriter> writer(
-      new CheckpointWriter(fs, std::move(options), std::move(ranks), std::move(generation)));
+      new CheckpointWriter(fs, std::move(options), std::move(plan)));
   RELAYOUT_RETURN_IF_ERROR(writer->Prepare());
   return writer;
 }
 
 Status CheckpointWriter::Prepare() {
   RELAYOUT_RETURN_IF_ERROR(FindMissingDirectories());
-  state_dir_ = JoinPath(options_.directory, kStateFolder);
+  state_dir_ = StateDirectory(options_.directory);
   RELAYOUT_ASSIGN_OR_RETURN(const auto lock, LockState());
-  RELAYOUT_RETURN_IF_ERROR(RemoveDeadStaging());
+  RELAYOUT_RETURN_IF_ERROR(LookAtDeadStaging());
+  if (adopted_plan_) return OkStatus();  // What it may replace is looked at again in step 7.
+  if (options_.resume) {
+    RELAYOUT_ASSIGN_OR_RETURN(is_complete_, IsSetComplete());
+    if (is_complete_) return OkStatus();
+  }
   RELAYOUT_RETURN_IF_ERROR(FilesToReplace().status());
+  return MakeStagingDirectory();
+}
+
+Status CheckpointWriter::MakeStagingDirectory() {
   for (int64_t n = 0; staging_dir_.empty(); ++n) {
     const std::string candidate = JoinPath(state_dir_, Format("{}{}", kStagingPrefix, n));
     Status there = fs_.Stat(candidate).status();
@@ -112,21 +124,64 @@ Result<std::unique_ptr<FileLock>> CheckpointWriter::LockState() {
   }
 }
 
-Status CheckpointWriter::RemoveDeadStaging() {
+Status CheckpointWriter::LookAtDeadStaging() {
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(state_dir_));
   for (const DirectoryEntry& entry : entries) {
     if (!entry.name.starts_with(kStagingPrefix)) continue;
     const std::string folder = JoinPath(state_dir_, entry.name);
-    const auto lock = fs_.Lock(JoinPath(folder, "lock"), /*wait=*/false);
+    auto lock = fs_.Lock(JoinPath(folder, "lock"), /*wait=*/false);
     // Held by a live process, or locks do not exist here: not ours to judge.
-    if (lock.ok()) RELAYOUT_RETURN_IF_ERROR(RemoveTree(fs_, folder));
+    if (lock.ok()) RELAYOUT_RETURN_IF_ERROR(AdoptOrRemove(folder, *std::move(lock)));
   }
   return OkStatus();
 }
 
+Status CheckpointWriter::AdoptOrRemove(const std::string& folder, std::unique_ptr<FileLock> lock) {
+  if (!options_.resume) {
+    lock.reset();
+    return RemoveTree(fs_, folder);
+  }
+  const auto text = ReadWholeFile(fs_, JoinPath(folder, kPlanFile), kMaxPlanBytes);
+  if (text.status().code() == StatusCode::kNotFound) return RemoveTree(fs_, folder);
+  if (!text.ok()) return text.status();
+  auto plan = ParsePlan(*text);
+  if (!plan.ok()) return RemoveTree(fs_, folder);
+  const std::string difference = DescribeDifference(*plan, plan_);
+  if (difference.empty()) {
+    if (adopted_plan_) return OkStatus();  // A twin; the next run sees to it.
+    adopted_plan_ = *std::move(plan);
+    is_plan_saved_ = true;
+    staging_dir_ = folder;
+    staging_lock_ = std::move(lock);
+    return OkStatus();
+  }
+  // A sibling that writes other ranks of the same set.
+  if (IsSameGeneration(plan->generation, plan_.generation)) return OkStatus();
+  return InvalidInput(
+      Format("{}: holds the unfinished work of another conversion, {} has changed since; convert "
+             "without --resume to start anew",
+             options_.directory, difference));
+}
+
+// Does every rank of the plan have its file, and does its record say that it is of this plan?
+Result<bool> CheckpointWriter::IsSetComplete() {
+  if (!options_.single_file.empty()) return false;
+  for (const int64_t rank : plan_.ranks) {
+    const auto record = ReadRecord(fs_, options_.directory, rank);
+    if (record.status().code() == StatusCode::kIoError) return record.status();
+    if (!record.ok() || !IsSameGeneration(record->generation, plan_.generation)) return false;
+    const auto info = fs_.Stat(FinalPath(rank));
+    if (info.status().code() == StatusCode::kIoError) return info.status();
+    if (!info.ok() || info->size_bytes != record->size_bytes) return false;
+  }
+  return true;
+}
+
 Result<std::vector<std::string>> CheckpointWriter::FilesToReplace() {
   if (options_.single_file.empty()) return FilesToReplaceInSet();
-  if (!Exists(fs_, options_.single_file)) return std::vector<std::string>();
+  if (!Exists(fs_, options_.single_file) || IsPublished(plan_.ranks[0], options_.single_file)) {
+    return std::vector<std::string>();
+  }
   if (!options_.overwrite) {
     return AlreadyExists(Format("{}: exists; use --overwrite to replace it", options_.single_file));
   }
@@ -135,11 +190,9 @@ Result<std::vector<std::string>> CheckpointWriter::FilesToReplace() {
 
 // A record that cannot be read is an error and no stranger's: the file beside it would be replaced.
 Result<bool> CheckpointWriter::IsSibling(int64_t rank) {
-  const auto record = ReadWholeFile(fs_, RecordPath(rank), int64_t{16} << 20);
-  if (record.status().code() == StatusCode::kNotFound) return false;
-  if (!record.ok()) return record.status();
-  const auto other = ParseGeneration(*record);
-  return other.ok() && IsSameGeneration(*other, generation_);
+  const auto record = ReadRecord(fs_, options_.directory, rank);
+  if (record.status().code() == StatusCode::kIoError) return record.status();
+  return record.ok() && IsSameGeneration(record->generation, plan_.generation);
 }
 
 Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
@@ -149,13 +202,14 @@ Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
     const auto rank = RankOfFolder(entry.name);
     if (!rank || entry.kind != FileKind::kDirectory) continue;
     const std::string folder = JoinPath(options_.directory, entry.name);
-    if (!options_.whole_set && !std::binary_search(ranks_.begin(), ranks_.end(), *rank)) {
+    if (!options_.whole_set && !IsMine(*rank)) {
       RELAYOUT_ASSIGN_OR_RETURN(const bool is_sibling, IsSibling(*rank));
       if (is_sibling) continue;
     }
     RELAYOUT_ASSIGN_OR_RETURN(const auto files, fs_.List(folder));
     for (const DirectoryEntry& file : files) {
-      if (FormatOfName(file.name)) replaced.push_back(JoinPath(folder, file.name));
+      const std::string path = JoinPath(folder, file.name);
+      if (FormatOfName(file.name) && !IsPublished(*rank, path)) replaced.push_back(path);
     }
   }
   if (!replaced.empty() && !options_.overwrite) {
@@ -167,43 +221,146 @@ Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
   return replaced;
 }
 
+// By the dead run that we go on with.
+bool CheckpointWriter::IsPublished(int64_t rank, const std::string& path) const {
+  const auto file = staged_.find(rank);
+  return file != staged_.end() && file->second.is_published && file->second.final_path == path;
+}
+
+std::string CheckpointWriter::StagedPath(int64_t rank) const {
+  return JoinPath(staging_dir_, Format("rank_{}{}", rank, Extension(options_.format)));
+}
+
 Result<std::string> CheckpointWriter::Create(int64_t rank, const FileImage& image) {
-  RELAYOUT_CHECK(std::binary_search(ranks_.begin(), ranks_.end(), rank));
+  RELAYOUT_CHECK(IsMine(rank) && !options_.original_of_replica.contains(rank));
   StagedFile& file = staged_[rank];
-  file.staged_path = JoinPath(staging_dir_, Format("rank_{}{}", rank, Extension(options_.format)));
-  file.final_path = FinalPath(rank);
-  file.size_bytes = image.size_bytes;
+  file = {.staged_path = StagedPath(rank),
+          .final_path = FinalPath(rank),
+          .size_bytes = image.size_bytes,
+          .hash = HashHeaders(image)};
+  if (adopted_plan_) return FindAdopted(file, image);
   const int64_t trailer = options_.crc_trailer ? kCrcTrailerBytes : 0;
   RELAYOUT_ASSIGN_OR_RETURN(const auto opened,
                             fs_.CreateForWrite(file.staged_path, image.size_bytes + trailer));
-  for (const FileImage::Segment& header : image.headers) {
-    RELAYOUT_RETURN_IF_ERROR(
-        opened->WriteAt(header.offset_bytes, std::as_bytes(std::span(header.bytes))));
-  }
-  RELAYOUT_RETURN_IF_ERROR(opened->Close());
+  RELAYOUT_RETURN_IF_ERROR(WriteHeaders(*opened, image));
   return file.staged_path;
 }
 
+Status CheckpointWriter::WriteHeaders(WritableFile& file, const FileImage& image) {
+  for (const FileImage::Segment& header : image.headers) {
+    RELAYOUT_RETURN_IF_ERROR(
+        file.WriteAt(header.offset_bytes, std::as_bytes(std::span(header.bytes))));
+  }
+  return file.Close();
+}
+
+// A power cut may undo the removal of the staged name and not the final one.
+bool CheckpointWriter::IsStaged(const StagedFile& file) const {
+  const auto staged = fs_.Stat(file.staged_path);
+  if (staged.status().code() == StatusCode::kNotFound) return false;
+  const auto published = fs_.Stat(file.final_path);
+  return !staged.ok() || !published.ok() || staged->device != published->device ||
+         staged->inode != published->inode;
+}
+
+// Where the dead run left the file: still staged, or published already. Headers are written again:
+// nobody synced those of a staged file.
+Result<std::string> CheckpointWriter::FindAdopted(StagedFile& file, const FileImage& image) {
+  if (IsStaged(file)) {
+    RELAYOUT_ASSIGN_OR_RETURN(const auto opened, fs_.OpenForWrite(file.staged_path));
+    RELAYOUT_RETURN_IF_ERROR(WriteHeaders(*opened, image));
+    return file.staged_path;
+  }
+  RELAYOUT_RETURN_IF_ERROR(
+      fs_.Stat(file.final_path)
+          .status()
+          .WithContext(Format("{}: cannot be gone on with; convert without --resume to start anew",
+                              staging_dir_)));
+  file.is_published = true;
+  return file.final_path;
+}
+
+Status CheckpointWriter::SavePlan(const StagedPlan& plan) {
+  if (adopted_plan_) return OkStatus();
+  const std::string path = JoinPath(staging_dir_, kPlanFile);
+  RELAYOUT_RETURN_IF_ERROR(WriteWholeFile(fs_, path + ".tmp", SerializePlan(plan), options_.sync));
+  RELAYOUT_RETURN_IF_ERROR(fs_.Rename(path + ".tmp", path));
+  RELAYOUT_RETURN_IF_ERROR(SyncAll({staging_dir_, state_dir_}));
+  is_plan_saved_ = true;
+  return OkStatus();
+}
+
 // Step 6 for one file.
-Status CheckpointWriter::Finish(const StagedFile& file) {
-  if (!options_.crc_trailer && !options_.sync) return OkStatus();
+Status CheckpointWriter::Finish(StagedFile& file) {
+  if (file.is_published || (!options_.crc_trailer && !options_.sync)) {
+    return options_.crc_trailer ? AddTrailerHash(file, file.final_path) : OkStatus();
+  }
   RELAYOUT_ASSIGN_OR_RETURN(const auto opened, fs_.OpenForWrite(file.staged_path));
   if (options_.crc_trailer) {
     RELAYOUT_ASSIGN_OR_RETURN(const auto written, fs_.OpenForRead(file.staged_path));
     RELAYOUT_ASSIGN_OR_RETURN(const uint32_t crc, CrcOfFile(*written, file.size_bytes));
     const std::string trailer = SerializeCrcTrailer(crc);
     RELAYOUT_RETURN_IF_ERROR(opened->WriteAt(file.size_bytes, std::as_bytes(std::span(trailer))));
+    RELAYOUT_RETURN_IF_ERROR(AddTrailerHash(file, file.staged_path));
   }
   if (options_.sync) RELAYOUT_RETURN_IF_ERROR(opened->Sync());
   return opened->Close();
 }
 
-Result<std::map<int64_t, std::string>> CheckpointWriter::Publish(int thread_count) {
-  std::vector<const StagedFile*> files;
-  for (const auto& [rank, file] : staged_) files.push_back(&file);
+Status CheckpointWriter::AddTrailerHash(StagedFile& file, const std::string& path) {
+  RELAYOUT_ASSIGN_OR_RETURN(const auto written, fs_.OpenForRead(path));
+  std::array<std::byte, kCrcTrailerBytes> trailer{};
+  RELAYOUT_RETURN_IF_ERROR(written->ReadAt(file.size_bytes, trailer));
+  file.hash += HashTrailer(trailer);
+  return OkStatus();
+}
+
+Status CheckpointWriter::MakeReplicas() {
+  for (const auto& [replica, original] : options_.original_of_replica) {
+    RELAYOUT_RETURN_IF_ERROR(MakeReplica(replica, original));
+  }
+  return OkStatus();
+}
+
+Status CheckpointWriter::MakeReplica(int64_t replica, int64_t original) {
+  const StagedFile& from = staged_.at(original);
+  StagedFile file = from;
+  file.staged_path = StagedPath(replica);
+  file.final_path = FinalPath(replica);
+  file.is_published =
+      from.is_published && !Exists(fs_, file.staged_path) && Exists(fs_, file.final_path);
+  if (!file.is_published) {
+    const std::string& path = from.is_published ? from.final_path : from.staged_path;
+    // What a dead run left half-made.
+    if (Exists(fs_, file.staged_path)) RELAYOUT_RETURN_IF_ERROR(fs_.RemoveFile(file.staged_path));
+    Status made = options_.replica_mode == ReplicaMode::kHardLink
+                      ? fs_.HardLink(path, file.staged_path)
+                      : fs_.CloneFile(path, file.staged_path);
+    if (made.code() == StatusCode::kUnsupported) {
+      return Unsupported(made.message() + "; use --replicas=copy");
+    }
+    RELAYOUT_RETURN_IF_ERROR(made);
+    if (options_.sync && options_.replica_mode == ReplicaMode::kReflink) {
+      RELAYOUT_ASSIGN_OR_RETURN(const auto opened, fs_.OpenForWrite(file.staged_path));
+      RELAYOUT_RETURN_IF_ERROR(opened->Sync());
+    }
+  }
+  staged_[replica] = std::move(file);
+  return OkStatus();
+}
+
+Result<std::map<int64_t, std::string>> CheckpointWriter::Publish(
+    int thread_count, const std::map<int64_t, Hash128>& payload_sums) {
+  std::vector<StagedFile*> files;
+  for (auto& [rank, file] : staged_) {
+    const auto sum = payload_sums.find(rank);
+    if (sum != payload_sums.end()) file.hash += sum->second;
+    files.push_back(&file);
+  }
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(thread_count, std::ssize(files), [&](int64_t i) {
     return Finish(*files[static_cast<size_t>(i)]);
   }));
+  RELAYOUT_RETURN_IF_ERROR(MakeReplicas());
   RELAYOUT_RETURN_IF_ERROR(StageRecords());
 
   RELAYOUT_ASSIGN_OR_RETURN(const auto lock, LockState());
@@ -214,8 +371,10 @@ Result<std::map<int64_t, std::string>> CheckpointWriter::Publish(int thread_coun
   // From here on the set stands. What is left over goes with the staging folder, now or in the next
   // run.
   moves_.clear();
+  is_plan_saved_ = false;
   staging_lock_.reset();
   static_cast<void>(RemoveTree(fs_, staging_dir_));
+  static_cast<void>(SyncAll({state_dir_}));
   staging_dir_.clear();
   std::map<int64_t, std::string> final_paths;
   for (const auto& [rank, file] : staged_) final_paths[rank] = file.final_path;
@@ -228,11 +387,17 @@ std::string CheckpointWriter::StagedRecordPath(int64_t rank) const {
 
 Status CheckpointWriter::StageRecords() {
   if (!options_.single_file.empty()) return OkStatus();
+  const int64_t trailer = options_.crc_trailer ? kCrcTrailerBytes : 0;
   for (const auto& [rank, file] : staged_) {
-    const std::string name = JoinPath(Format("rank_{}", rank), BaseName(file.final_path));
-    RELAYOUT_RETURN_IF_ERROR(WriteWholeFile(fs_, StagedRecordPath(rank),
-                                            SerializeGeneration(generation_, name, file.size_bytes),
-                                            options_.sync));
+    const std::string path = StagedRecordPath(rank);
+    if (adopted_plan_ && Exists(fs_, path)) RELAYOUT_RETURN_IF_ERROR(fs_.RemoveFile(path));
+    const ManifestRecord record{
+        .generation = plan_.generation,
+        .rank_count = options_.rank_count,
+        .file_name = JoinPath(Format("rank_{}", rank), BaseName(file.final_path)),
+        .size_bytes = file.size_bytes + trailer,
+        .content_hash = file.hash};
+    RELAYOUT_RETURN_IF_ERROR(WriteWholeFile(fs_, path, SerializeRecord(record), options_.sync));
   }
   return OkStatus();
 }
@@ -261,9 +426,12 @@ Status CheckpointWriter::MoveOldAway(const std::vector<std::string>& replaced) {
   }
   if (!records.empty()) RELAYOUT_RETURN_IF_ERROR(SyncAll({state_dir_}));
   std::set<std::string> folders;
-  for (size_t i = 0; i < replaced.size(); ++i) {
-    RELAYOUT_RETURN_IF_ERROR(Move(replaced[i], JoinPath(staging_dir_, Format("replaced-{}", i))));
-    folders.insert(ParentPath(replaced[i]));
+  int64_t n = 0;
+  for (const std::string& path : replaced) {
+    // A dead run that we go on with may have moved some away already.
+    while (adopted_plan_ && Exists(fs_, JoinPath(staging_dir_, Format("replaced-{}", n)))) ++n;
+    RELAYOUT_RETURN_IF_ERROR(Move(path, JoinPath(staging_dir_, Format("replaced-{}", n++))));
+    folders.insert(ParentPath(path));
   }
   return SyncAll(folders);
 }
@@ -294,6 +462,8 @@ Status CheckpointWriter::MoveNewIn(const std::vector<std::string>& replaced) {
   for (const std::string& created : created_directories_) folders.insert(ParentPath(created));
   for (const auto& [rank, file] : staged_) {
     const std::string folder = ParentPath(file.final_path);
+    folders.insert(folder);
+    if (file.is_published) continue;
     Status there = fs_.Stat(folder).status();
     if (there.code() == StatusCode::kNotFound) {
       RELAYOUT_RETURN_IF_ERROR(fs_.MakeDirectory(folder));
@@ -302,7 +472,6 @@ Status CheckpointWriter::MoveNewIn(const std::vector<std::string>& replaced) {
       return there;
     }
     RELAYOUT_RETURN_IF_ERROR(Move(file.staged_path, file.final_path));
-    folders.insert(folder);
   }
   // Folders of a larger set that was replaced; one with other files in it stays.
   for (const std::string& path : replaced) {
@@ -311,7 +480,7 @@ Status CheckpointWriter::MoveNewIn(const std::vector<std::string>& replaced) {
   RELAYOUT_RETURN_IF_ERROR(SyncAll(folders));
   if (!options_.single_file.empty()) return OkStatus();
   for (const auto& [rank, file] : staged_) {
-    RELAYOUT_RETURN_IF_ERROR(Move(StagedRecordPath(rank), RecordPath(rank)));
+    RELAYOUT_RETURN_IF_ERROR(Move(StagedRecordPath(rank), RecordPath(options_.directory, rank)));
   }
   return SyncAll({state_dir_});
 }
@@ -346,7 +515,7 @@ Status CheckpointWriter::Rollback(const Status& cause) {
 }
 
 CheckpointWriter::~CheckpointWriter() {
-  if (state_dir_.empty()) return;
+  if (state_dir_.empty() || (options_.resume && is_plan_saved_)) return;
   // Under the lock: a staging folder whose own lock is free looks dead, and a sibling that removes
   // it would use its name again while we still remove what has that name.
   const auto lock = Exists(fs_, state_dir_) ? LockIfPossible(fs_, StateLockPath(), /*wait=*/true)

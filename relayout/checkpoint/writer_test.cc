@@ -10,7 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "relayout/base/content_hash.h"
 #include "relayout/base/text.h"
+#include "relayout/checkpoint/catalog.h"
+#include "relayout/checkpoint/file_hash.h"
 #include "relayout/checkpoint/rank_files.h"
 #include "relayout/format/checkpoint_file.h"
 #include "relayout/io/fault_file_system.h"
@@ -53,22 +56,41 @@ FileImage Image(FileFormat format) {
   return *LayOutFile(format, std::span(&value, 1));
 }
 
-// The whole protocol, as Transform drives it.
+StagedPlan Plan(const std::string& generation, const std::vector<int64_t>& ranks) {
+  return {.generation = {.source_strategy = generation,
+                         .target_strategy = "t",
+                         .options = "o",
+                         .source_of_rank = {{0, "f"}}},
+          .change_of_source = {{0, "10 20"}},
+          .ranks = ranks,
+          .replicas = "copy",
+          .chunk_bytes = 1 << 20,
+          .thread_memory_bytes = 1 << 20};
+}
+
+// The whole protocol, as Transform drives it. The payload is written again when a dead run's work
+// is gone on with, which does no harm.
 Status Publish(FileSystem& fs, const Set& set) {
-  RELAYOUT_ASSIGN_OR_RETURN(
-      const auto writer,
-      CheckpointWriter::Begin(fs, set.options, set.ranks,
-                              {.request = set.generation, .source_of_rank = {{0, "f"}}}));
+  const StagedPlan plan = Plan(set.generation, set.ranks);
+  RELAYOUT_ASSIGN_OR_RETURN(const auto writer, CheckpointWriter::Begin(fs, set.options, plan));
+  if (writer->is_complete()) return OkStatus();
+  std::map<int64_t, Hash128> sums;
+  std::map<int64_t, std::string> paths;
+  const FileImage image = Image(set.options.format);
   for (const int64_t rank : set.ranks) {
-    const FileImage image = Image(set.options.format);
-    RELAYOUT_ASSIGN_OR_RETURN(const std::string path, writer->Create(rank, image));
+    if (set.options.original_of_replica.contains(rank)) continue;
+    RELAYOUT_ASSIGN_OR_RETURN(paths[rank], writer->Create(rank, image));
+  }
+  RELAYOUT_RETURN_IF_ERROR(writer->SavePlan(plan));
+  for (const auto& [rank, path] : paths) {
     RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForWrite(path));
     const std::string payload = Payload(set.generation, rank);
-    RELAYOUT_RETURN_IF_ERROR(
-        file->WriteAt(image.extents[0][0].offset_bytes, std::as_bytes(std::span(payload))));
+    const auto bytes = std::as_bytes(std::span(payload));
+    RELAYOUT_RETURN_IF_ERROR(file->WriteAt(image.extents[0][0].offset_bytes, bytes));
     RELAYOUT_RETURN_IF_ERROR(file->Close());
+    sums[rank] = BlockTerm(StreamId("w"), 0, bytes);
   }
-  return writer->Publish(2).status();
+  return writer->Publish(2, sums).status();
 }
 
 // All files below a directory, but locks.
@@ -112,9 +134,11 @@ TEST(WriterTest, PublishesASet) {
                                              "out/set/rank_0/checkpoint_0.ckpt",
                                              "out/set/rank_1/checkpoint_1.ckpt"}));
   EXPECT_NE(files.at("out/set/rank_1/checkpoint_1.ckpt").find(Payload("g1", 1)), std::string::npos);
-  EXPECT_EQ(files.at("out/set/.relayout/rank_1"),
-            "relayout generation 1\nrequest g1\nsource 0 f\n"
-            "file rank_1/checkpoint_1.ckpt 82\n");
+  const auto record = ParseRecord(files.at("out/set/.relayout/rank_1"));
+  ASSERT_TRUE(record.ok());
+  EXPECT_EQ(record->generation.source_strategy, "g1");
+  EXPECT_EQ(record->file_name, "rank_1/checkpoint_1.ckpt");
+  EXPECT_EQ(record->size_bytes, 82);
 }
 
 TEST(WriterTest, SurvivesAPowerCut) {
@@ -236,8 +260,7 @@ TEST(WriterTest, TwoAtATime) {
   auto options = Options();
   options.whole_set = false;
   const auto begin = [&](const char* generation, int64_t rank) {
-    auto writer =
-        CheckpointWriter::Begin(fs, options, {rank}, {.request = generation, .source_of_rank = {}});
+    auto writer = CheckpointWriter::Begin(fs, options, Plan(generation, {rank}));
     EXPECT_TRUE(writer.ok());
     EXPECT_TRUE((*writer)->Create(rank, Image(options.format)).ok());
     return *std::move(writer);
@@ -245,10 +268,10 @@ TEST(WriterTest, TwoAtATime) {
   auto first = begin("g1", 0);
   auto sibling = begin("g1", 1);
   auto stranger = begin("g2", 2);
-  EXPECT_TRUE(first->Publish(1).ok());
-  EXPECT_TRUE(sibling->Publish(1).ok());
+  EXPECT_TRUE(first->Publish(1, {}).ok());
+  EXPECT_TRUE(sibling->Publish(1, {}).ok());
   // Looked at again before publishing: the directory was empty when the stranger began.
-  EXPECT_EQ(stranger->Publish(1).status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(stranger->Publish(1, {}).status().code(), StatusCode::kAlreadyExists);
   first.reset();
   sibling.reset();
   stranger.reset();
@@ -268,8 +291,7 @@ TEST(WriterTest, LeavesNothingWhenItIsNotPublished) {
   MemoryFileSystem fs;
   fs.SetFile("out/other.txt", "mine");
   {
-    auto writer =
-        CheckpointWriter::Begin(fs, Options(), {0, 1}, {.request = "g1", .source_of_rank = {}});
+    auto writer = CheckpointWriter::Begin(fs, Options(), Plan("g1", {0, 1}));
     ASSERT_TRUE(writer.ok());
     ASSERT_TRUE((*writer)->Create(0, Image(FileFormat::kMindSporeCheckpoint)).ok());
     EXPECT_TRUE(FinalFiles(fs).size() == 1);
@@ -366,7 +388,7 @@ class WriterFaultTest : public testing::TestWithParam<FaultCase> {
     for (const auto& [path, record] : files) {
       const auto rank = RankOfFolder(BaseName(path));
       if (!rank || BaseName(ParentPath(path)) != ".relayout") continue;
-      const auto generation = ParseGeneration(record);
+      const auto generation = ParseRecord(record);
       if (!generation.ok()) {
         ADD_FAILURE() << where << ": " << path << " is not whole";
         continue;
@@ -374,9 +396,10 @@ class WriterFaultTest : public testing::TestWithParam<FaultCase> {
       for (const auto& [final_path, bytes] : FinalFiles(disk)) {
         if (ParentPath(final_path) != "out/set/" + BaseName(path)) continue;
         if (!FormatOfName(final_path)) continue;
-        EXPECT_NE(bytes.find(Payload(generation->request, *rank)), std::string::npos)
-            << where << ": the record of rank " << *rank << " is of " << generation->request
-            << ", its file is not";
+        EXPECT_NE(bytes.find(Payload(generation->generation.source_strategy, *rank)),
+                  std::string::npos)
+            << where << ": the record of rank " << *rank << " is of "
+            << generation->generation.source_strategy << ", its file is not";
       }
     }
   }
@@ -445,8 +468,151 @@ TEST_P(WriterFaultTest, TheProcessDies) {
 INSTANTIATE_TEST_SUITE_P(Cases, WriterFaultTest, testing::ValuesIn(FaultCases()),
                          [](const auto& info) { return std::string(info.param.name); });
 
+// --- Going on with what a dead run left ---------------------------------------------------------
+
+// What the manifest says is what the files hold.
+void ExpectManifestIsRight(MemoryFileSystem& fs, const std::vector<int64_t>& ranks,
+                           const std::string& where) {
+  for (const int64_t rank : ranks) {
+    const auto record = ReadRecord(fs, "out/set", rank);
+    ASSERT_TRUE(record.ok()) << where << ": " << record.status().message();
+    const std::string path = "out/set/" + record->file_name;
+    const auto catalog = Catalog::Open(fs, {{rank, path}}, 1);
+    ASSERT_TRUE(catalog.ok()) << where << ": " << catalog.status().message();
+    const auto hash = HashCheckpointFile(fs, catalog->files()[0], nullptr, nullptr);
+    ASSERT_TRUE(hash.ok());
+    EXPECT_EQ(*hash, record->content_hash) << where << ": " << path;
+    EXPECT_EQ(std::ssize(*fs.FileBytes(path)), record->size_bytes);
+  }
+}
+
+struct ResumeCase {
+  const char* name;
+  std::vector<Set> before;
+  Set set;
+};
+
+std::vector<ResumeCase> ResumeCases() {
+  auto resume = Options();
+  resume.resume = true;
+  auto replace = resume;
+  replace.overwrite = true;
+  replace.crc_trailer = true;
+  auto by_rank = resume;
+  by_rank.whole_set = false;
+  auto linked = resume;
+  linked.original_of_replica = {{2, 0}, {3, 1}};
+  linked.replica_mode = ReplicaMode::kHardLink;
+  auto cloned = linked;
+  cloned.replica_mode = ReplicaMode::kReflink;
+  return {{"Fresh", {}, {"new", {0, 1, 2}, resume}},
+          {"Replacing", {{"old", {0, 1, 2, 3}, Options()}}, {"new", {0, 1}, replace}},
+          {"Sibling", {{"new", {0}, by_rank}}, {"new", {1}, by_rank}},
+          {"Linked", {}, {"new", {0, 1, 2, 3}, linked}},
+          {"Cloned", {}, {"new", {0, 1, 2, 3}, cloned}}};
+}
+
+class WriterResumeTest : public testing::TestWithParam<ResumeCase> {};
+
+// Killed before any operation, with or without a power cut, then resumed, also twice: what stands
+// in the end is what an undisturbed run leaves, to the last byte and record.
+TEST_P(WriterResumeTest, EndsAsIfNothingHadHappened) {
+  const ResumeCase& c = GetParam();
+  MemoryFileSystem undisturbed;
+  for (const Set& set : c.before) ASSERT_TRUE(Publish(undisturbed, set).ok());
+  FaultFileSystem counting(undisturbed);
+  ASSERT_TRUE(Publish(counting, c.set).ok());
+  const Files expected = AllFiles(undisturbed);
+  ExpectManifestIsRight(undisturbed, c.set.ranks, "undisturbed");
+  for (int64_t n = 0; n < counting.operation_count(); ++n) {
+    for (const bool power_cut : {false, true}) {
+      for (const int64_t second : {-1, 3, 10, 25}) {
+        MemoryFileSystem disk;
+        for (const Set& set : c.before) ASSERT_TRUE(Publish(disk, set).ok());
+        FaultFileSystem fs(disk);
+        fs.FailAfter(n);
+        static_cast<void>(Publish(fs, c.set));
+        if (power_cut) disk.LoseUnsynced();
+        if (second >= 0) {
+          fs.FailAfter(second);
+          static_cast<void>(Publish(fs, c.set));
+        }
+        const std::string where = Format("operation {}, then {}", n, second);
+        const Status status = Publish(disk, c.set);
+        ASSERT_TRUE(status.ok()) << where << ": " << status.message();
+        EXPECT_EQ(AllFiles(disk), expected) << where;
+        ExpectManifestIsRight(disk, c.set.ranks, where);
+        if (HasFailure()) return;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, WriterResumeTest, testing::ValuesIn(ResumeCases()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+std::string Other() { return "x"; }
+
+// A run that was killed when all was created.
+void LeaveUnfinished(FileSystem& fs, const StagedPlan& plan) {
+  auto options = Options();
+  options.resume = true;
+  const auto writer = CheckpointWriter::Begin(fs, options, plan);
+  ASSERT_TRUE(writer.ok());
+  for (const int64_t rank : plan.ranks) {
+    ASSERT_TRUE((*writer)->Create(rank, Image(FileFormat::kMindSporeCheckpoint)).ok());
+  }
+  ASSERT_TRUE((*writer)->SavePlan(plan).ok());
+}
+
+TEST(WriterTest, RefusesToResumeAnotherConversion) {
+  struct Case {
+    const char* what;
+    std::function<void(StagedPlan&)> change;
+  };
+  const std::vector<Case> cases = {
+      {"the source strategy", [](auto& p) { p.generation.source_strategy = Other(); }},
+      {"the target strategy", [](auto& p) { p.generation.target_strategy = Other(); }},
+      {"the options that shape the output", [](auto& p) { p.generation.options = Other(); }},
+      {"the source file of rank 0", [](auto& p) { p.generation.source_of_rank[0] = Other(); }}};
+  for (const Case& c : cases) {
+    MemoryFileSystem fs;
+    LeaveUnfinished(fs, Plan("g", {0, 1}));
+    const Files files = AllFiles(fs);
+    StagedPlan plan = Plan("g", {0, 1});
+    c.change(plan);
+    auto options = Options();
+    options.resume = true;
+    const auto writer = CheckpointWriter::Begin(fs, options, plan);
+    EXPECT_EQ(writer.status().code(), StatusCode::kInvalidInput);
+    EXPECT_NE(writer.status().message().find(c.what), std::string::npos)
+        << writer.status().message();
+    EXPECT_NE(writer.status().message().find("without --resume"), std::string::npos);
+    EXPECT_EQ(AllFiles(fs), files) << c.what;
+  }
+}
+
+TEST(WriterTest, WithoutResumeStartsAnew) {
+  MemoryFileSystem fs;
+  LeaveUnfinished(fs, Plan("old", {0, 1}));
+  ASSERT_TRUE(Publish(fs, {.generation = "new", .ranks = {0, 1}, .options = Options()}).ok());
+  EXPECT_EQ(AllFiles(fs).size(), 4U);
+}
+
+TEST(WriterTest, SaysWhatToDoWhereFilesCannotBeLinked) {
+  MemoryFileSystem fs;
+  fs.SetAbilities({.hard_links = false});
+  auto options = Options();
+  options.original_of_replica = {{1, 0}};
+  options.replica_mode = ReplicaMode::kHardLink;
+  const Status status = Publish(fs, {.generation = "g", .ranks = {0, 1}, .options = options});
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+  EXPECT_NE(status.message().find("use --replicas=copy"), std::string::npos) << status.message();
+  EXPECT_TRUE(AllFiles(fs).empty());
+}
+
 TEST(WriterTest, AFullDiskShowsBeforeAnythingIsMoved) {
-  MemoryFileSystem fs(/*capacity_bytes=*/400);
+  MemoryFileSystem fs(/*capacity_bytes=*/1000);
   ASSERT_TRUE(Publish(fs, {.generation = "old", .ranks = {0}, .options = Options()}).ok());
   const Files files = AllFiles(fs);
   const Status status =

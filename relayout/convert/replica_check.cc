@@ -72,7 +72,8 @@ struct ShardToCompare {
 
 Result<std::vector<std::string>> FindDivergingReplicas(FileSystem& fs, const CheckpointSet& source,
                                                        const Contents& contents, int thread_count,
-                                                       const std::atomic<bool>* cancel) {
+                                                       const std::atomic<bool>* cancel,
+                                                       const WorkShare& share) {
   std::vector<ShardToCompare> shards;
   for (const TargetValue& value : contents.values) {
     for (const PlacedTensor& placed : value.sources) {
@@ -86,6 +87,7 @@ Result<std::vector<std::string>> FindDivergingReplicas(FileSystem& fs, const Che
   std::map<int64_t, std::string> differences;
   std::mutex mutex;
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(thread_count, std::ssize(shards), [&](int64_t i) -> Status {
+    if (!share.Has(i)) return OkStatus();
     const ShardToCompare& item = shards[static_cast<size_t>(i)];
     const Partition& partition = item.source->partition;
     const Box box = partition.BoxOf(partition.layout().CellOfShard(item.shard));

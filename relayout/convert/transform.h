@@ -14,6 +14,10 @@
 //
 // OK means that every file is there, whole, durable (unless sync is off) and right. On any failure
 // no file has its final name and nothing that was there before is lost.
+//
+// Several processes (mpirun) share one conversion: process 0 reads headers and sends what it read,
+// the work is dealt out in chunks of bytes, and the files are the same for any number of processes
+// and threads. Or each process writes target ranks of its own: then their requests differ in these.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +27,8 @@
 #include <vector>
 
 #include "relayout/base/status.h"
+#include "relayout/checkpoint/writer.h"
+#include "relayout/comm/comm.h"
 #include "relayout/convert/checkpoint_set.h"
 #include "relayout/convert/contents.h"
 #include "relayout/exec/progress.h"
@@ -57,6 +63,11 @@ struct TransformRequest {
   bool overwrite = false;
   bool sync = true;
   bool crc_trailer = false;
+  // Target ranks whose files are equal in every byte (data parallel): written each, or once.
+  ReplicaMode replica_mode = ReplicaMode::kCopy;
+  // Go on where an equal conversion was killed or stopped, if there was one, and leave what this
+  // one has done when it is stopped. Fails when the sources, strategies or options have changed.
+  bool resume = false;
 
   // --- Performance ---
   int thread_count = 0;  // 0: one for each processor.
@@ -74,10 +85,15 @@ struct TransformReport {
   int64_t read_bytes = 0;     // Payload.
   int64_t written_bytes = 0;  // Payload, replicas counted.
   int64_t target_bytes = 0;   // Size of all target files.
+  int64_t resumed_bytes = 0;  // Payload that an earlier run had written.
   std::optional<TrainingStep> step;
   std::vector<Note> notes;
 };
 
+// Collective; the report is complete on process 0, and on each where they write ranks of their own.
+Result<TransformReport> TransformCheckpoints(FileSystem& fs, Comm& comm,
+                                             const TransformRequest& request);
+// By this process alone.
 Result<TransformReport> TransformCheckpoints(FileSystem& fs, const TransformRequest& request);
 
 }  // namespace relayout

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The content hash (base/content_hash.h) of a checkpoint file: of its values, whose names are their
+// streams, of everything around them ("headers"), and of the CRC trailer if it has one.
+#pragma once
+
+#include <atomic>
+#include <span>
+#include <string_view>
+
+#include "relayout/base/hash.h"
+#include "relayout/base/status.h"
+#include "relayout/checkpoint/catalog.h"
+#include "relayout/format/file_index.h"
+#include "relayout/io/file_system.h"
+
+namespace relayout {
+
+// What a file's headers add.
+Hash128 HashHeaders(const FileImage& image);
+// What its trailer adds.
+Hash128 HashTrailer(std::span<const std::byte> trailer);
+// What block `block` of the value `name`, whose bytes are at `extents`, adds.
+Result<Hash128> HashStoredBlock(const ReadableFile& file, std::string_view name,
+                                std::span<const Extent> extents, int64_t block);
+
+// Of a whole file, read once from begin to end; counts what it has read in *done_bytes and stops
+// with kCancelled when *cancel becomes true (both may be null).
+Result<Hash128> HashCheckpointFile(FileSystem& fs, const RankFile& file,
+                                   std::atomic<int64_t>* done_bytes,
+                                   const std::atomic<bool>* cancel);
+
+}  // namespace relayout
