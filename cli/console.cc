@@ -63,6 +63,7 @@ int Fail(const Status& status, bool json) {
     writer.Key("message").String(status.message()).EndObject().EndObject();
     Print(writer.text());
   }
+  std::fflush(stdout);  // The end of a Comm after a failure may end the process.
   return ExitCodeOf(status);
 }
 
@@ -104,12 +105,13 @@ struct ProgressLine::Ticker {
   }
 };
 
-ProgressLine::ProgressLine(const std::string& verb) : ticker_(std::make_unique<Ticker>()) {
+ProgressLine::ProgressLine(const std::string& verb, bool visible)
+    : ticker_(std::make_unique<Ticker>()) {
   ticker_->verb = verb;
   cancel_flag = &progress_.cancel_requested;
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
-  if (isatty(STDERR_FILENO) != 0) {
+  if (visible && isatty(STDERR_FILENO) != 0) {
     ticker_->thread = std::jthread([this] { ticker_->Run(progress_); });
   }
 }

@@ -32,7 +32,8 @@ void Print(const std::string& line);
 // Ctrl-C and SIGTERM set progress.cancel_requested; a second one ends the process.
 class ProgressLine {
  public:
-  explicit ProgressLine(const std::string& verb);
+  // Draws nothing unless `visible`.
+  explicit ProgressLine(const std::string& verb, bool visible = true);
   ~ProgressLine();
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;

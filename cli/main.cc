@@ -5,6 +5,8 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/world.h"
+#include "relayout/base/text.h"
 #include "relayout/io/posix_file_system.h"
 
 namespace {
@@ -22,7 +24,8 @@ int Main(int argc, char** argv) {
   CLI::App app{kDescription};
   app.name("relayout");
   app.footer(kFooter);
-  app.set_version_flag("--version", RELAYOUT_VERSION);
+  app.set_version_flag("--version",
+                       relayout::Format("{} ({})", RELAYOUT_VERSION, relayout::cli::MpiSupport()));
   app.require_subcommand(1);
   int exit_code = relayout::cli::kExitOk;
   relayout::cli::AddTransformCommand(app, exit_code);

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/world.h"
 #include "relayout/base/json_writer.h"
 #include "relayout/base/text.h"
 #include "relayout/convert/transform.h"
@@ -22,8 +23,14 @@ under their names only when all of them are whole and on disk.
   relayout transform src_checkpoints dst_checkpoints \
       --src-strategy src_strategy.ckpt --dst-strategy dst_strategy.ckpt
 
-DST/.relayout keeps a small record of each file, so that runs that each write one rank of a set cannot mix
-two sets; it may be deleted.
+DST/.relayout keeps a record of each file: what it was made from, so that runs that each write one rank
+of a set cannot mix two sets, and what its bytes hash to, for `relayout verify DST`. It may be deleted.
+
+A run that was killed is gone on with by the same command and --resume.
+
+Many processes share one conversion, on one machine or several with a common file system:
+
+  mpirun -n 8 relayout transform src_checkpoints dst_checkpoints ...
 
 One rank a machine, copying only the files that `relayout ranks` lists:
 
@@ -37,6 +44,7 @@ struct TransformOptions {
   std::string target_strategy;
   std::string format;
   std::string memory = "256MiB";
+  std::string replicas = "copy";
   TransformRequest request;
   bool no_sync = false;
   bool no_crc_check = false;
@@ -71,6 +79,8 @@ Result<TransformRequest> BuildRequest(TransformOptions& options) {
   request.sync = !options.no_sync;
   request.check_crc = !options.no_crc_check;
   request.memory_bytes = *ParseBytes(options.memory);
+  if (options.replicas == "hardlink") request.replica_mode = ReplicaMode::kHardLink;
+  if (options.replicas == "reflink") request.replica_mode = ReplicaMode::kReflink;
   return request;
 }
 
@@ -99,6 +109,7 @@ void PrintJson(const TransformReport& report, double seconds) {
   json.Key("read_bytes").Int(report.read_bytes);
   json.Key("written_bytes").Int(report.written_bytes);
   json.Key("target_bytes").Int(report.target_bytes);
+  json.Key("resumed_bytes").Int(report.resumed_bytes);
   json.Key("seconds").Double(seconds);
   if (report.step) {
     json.Key("step").BeginObject().Key("epoch").Int(report.step->epoch);
@@ -126,12 +137,19 @@ int Run(TransformOptions& options) {
     Fail(request.status(), options.json);
     return kExitUsage;
   }
-  ProgressLine line("converting");
-  request->progress = &line.progress();
+  Result<std::unique_ptr<Comm>> world = JoinWorld();
+  if (!world.ok()) return Fail(world.status(), options.json);
   const auto fs = NewPosixFileSystem();
-  const Result<TransformReport> report = TransformCheckpoints(*fs, *request);
-  if (!report.ok()) return Fail(report.status(), options.json);
-  options.json ? PrintJson(*report, line.seconds()) : PrintText(*report, line.seconds());
+  // All processes have the same outcome, and one of them tells it.
+  const bool speaks = (*world)->rank() == 0;
+  ProgressLine line("converting", speaks);
+  request->progress = &line.progress();
+  const Result<TransformReport> report = TransformCheckpoints(*fs, **world, *request);
+  if (!report.ok())
+    return speaks ? Fail(report.status(), options.json) : ExitCodeOf(report.status());
+  if (speaks || !report->is_shared) {
+    options.json ? PrintJson(*report, line.seconds()) : PrintText(*report, line.seconds());
+  }
   return kExitOk;
 }
 
@@ -185,6 +203,15 @@ void AddTransformCommand(CLI::App& app, int& exit_code) {
       "Replace the checkpoints that DST holds, all of them, once the new ones are whole");
   command->add_flag("--no-sync", options->no_sync,
                     "Do not wait for the disk: faster, but a power cut may lose files");
+  command->add_flag("--resume", request.resume,
+                    "Go on where an earlier run of this command stopped, and leave what this one "
+                    "has done if it is stopped");
+  command
+      ->add_option("--replicas", options->replicas,
+                   "How ranks get files that equal another rank's: written each, or once and then "
+                   "linked (hardlink: changing one changes both)")
+      ->check(CLI::IsMember({"copy", "hardlink", "reflink"}))
+      ->capture_default_str();
   AddThreadsOption(*command, request.thread_count);
   command->add_option("--memory", options->memory, "Memory to use, at least 64MiB")
       ->type_name("SIZE")

@@ -7,19 +7,26 @@
 #include "relayout/base/json_writer.h"
 #include "relayout/base/text.h"
 #include "relayout/convert/compare.h"
+#include "relayout/convert/verify_manifest.h"
 #include "relayout/io/posix_file_system.h"
 
 namespace relayout::cli {
 namespace {
 
 constexpr char kDescription[] =
-    "Check a converted checkpoint against its source, element by element, without the planner.";
+    "Check a converted checkpoint: against its source, element by element, without the planner; or "
+    "alone, against its manifest.";
 
 constexpr char kDetails[] =
     R"(Exit code 0 when every rank of DST holds exactly what it should, 1 when not.
 
   relayout verify src_checkpoints dst_checkpoints \
-      --src-strategy src_strategy.ckpt --dst-strategy dst_strategy.ckpt)";
+      --src-strategy src_strategy.ckpt --dst-strategy dst_strategy.ckpt
+
+  relayout verify dst_checkpoints        # later, anywhere: is it what was written?
+
+Alone, each file is held against the size and content hash in DST/.relayout, and all ranks must be
+there. This finds damage, not a wrong conversion.)";
 
 struct VerifyOptions {
   SetOptions source;
@@ -49,7 +56,29 @@ void PrintJson(const VerifyReport& report, double seconds) {
   Print(json.EndArray().EndObject().text());
 }
 
+// SRC is the only path given, and it is the result.
+Result<VerifyReport> VerifyAlone(const VerifyOptions& options, Progress& progress) {
+  if (!options.source.strategy.empty() || !options.target.strategy.empty() ||
+      !options.source.step.empty() || options.request.keep_extra) {
+    return InvalidInput(
+        "give SRC and DST to verify against the source, or DST alone and no strategies, --step or "
+        "--keep-extra to verify against the manifest");
+  }
+  const auto fs = NewPosixFileSystem();
+  return VerifyManifest(*fs, {.directory = options.source.path,
+                              .ranks = options.request.ranks,
+                              .thread_count = options.request.thread_count,
+                              .progress = &progress});
+}
+
+Result<VerifyReport> VerifyAgainstSource(VerifyOptions& options, Progress& progress) {
+  options.request.progress = &progress;
+  const auto fs = NewPosixFileSystem();
+  return VerifyTransform(*fs, options.request);
+}
+
 int Run(VerifyOptions& options) {
+  const bool alone = options.target.path.empty();
   const auto source = options.source.Spec();
   const auto target = options.target.Spec();
   if (!source.ok() || !target.ok()) {
@@ -59,9 +88,8 @@ int Run(VerifyOptions& options) {
   options.request.source = *source;
   options.request.target = *target;
   ProgressLine line("verifying");
-  options.request.progress = &line.progress();
-  const auto fs = NewPosixFileSystem();
-  const Result<VerifyReport> report = VerifyTransform(*fs, options.request);
+  const Result<VerifyReport> report =
+      alone ? VerifyAlone(options, line.progress()) : VerifyAgainstSource(options, line.progress());
   if (!report.ok()) return Fail(report.status(), options.json);
   options.json ? PrintJson(*report, line.seconds()) : PrintText(*report, line.seconds());
   return report->problem_count == 0 ? kExitOk : kExitWrong;
@@ -73,8 +101,13 @@ void AddVerifyCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("verify", kDescription);
   command->footer(kDetails);
   const auto options = std::make_shared<VerifyOptions>();
-  command->add_option("SRC", options->source.path, "The checkpoint that was converted")->required();
-  command->add_option("DST", options->target.path, "The result")->required();
+  command
+      ->add_option("SRC", options->source.path,
+                   "The checkpoint that was converted; left out: DST is "
+                   "verified alone")
+      ->required()
+      ->option_text("[SRC]");
+  command->add_option("DST", options->target.path, "The result")->option_text("REQUIRED");
   AddStrategyOption(*command, "--src-strategy", options->source.strategy, "How SRC is sharded");
   AddStrategyOption(*command, "--dst-strategy", options->target.strategy, "How DST is sharded");
   AddStepOption(*command, options->source.step);

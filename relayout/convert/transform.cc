@@ -237,6 +237,7 @@ Result<TransformReport> TransformCheckpoints(FileSystem& fs, Comm& comm,
   // Each process writes ranks of its own, and all of them must succeed.
   auto report = TransformCheckpoints(fs, request);
   RELAYOUT_RETURN_IF_ERROR(Agree(comm, report.status()));
+  report->is_shared = false;
   return report;
 }
 

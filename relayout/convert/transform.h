@@ -76,6 +76,7 @@ struct TransformRequest {
 };
 
 struct TransformReport {
+  bool is_shared = true;  // False: this process wrote ranks of its own, and others theirs.
   std::map<int64_t, std::string> file_of_rank;
   int64_t source_rank_count = 0;
   int64_t target_rank_count = 0;

@@ -40,7 +40,7 @@ class Help(CliTest):
                     self.assertNotEqual(done.returncode, 2, done.stderr)
 
     def test_version(self) -> None:
-        self.assertRegex(self.ok("--version"), r"^\d+\.\d+\.\d+\n$")
+        self.assertRegex(self.ok("--version"), r"^\d+\.\d+\.\d+ \((with|without) MPI\)\n$")
 
 
 class Transform(CliTest):

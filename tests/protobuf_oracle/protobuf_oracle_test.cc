@@ -177,9 +177,9 @@ bool CompareStrategy(const std::string& bytes) {
     EXPECT_EQ(ours.stage, theirs.parallel_strategys().stage());
   }
   for (int i = 0; i < file.parallel_layout_item_size(); ++i) {
-    const auto& [name, record] = records->layouts[static_cast<size_t>(i)];
-    EXPECT_EQ(name, file.parallel_layout_item(i).param_name());
-    CompareLayout(record, file.parallel_layout_item(i).parallel_layouts());
+    const auto& layout = records->layouts[static_cast<size_t>(i)];
+    EXPECT_EQ(layout.name, file.parallel_layout_item(i).param_name());
+    CompareLayout(records->RecordOf(layout), file.parallel_layout_item(i).parallel_layouts());
   }
   return true;
 }
