@@ -98,14 +98,16 @@ Result<LayoutChoice> ParseLayoutChoice(const std::string& text) {
   return choice;
 }
 
-// Rows come in multiples of this, so that any usual number of devices can cut them.
-constexpr int64_t kRowMultiple = 48;
+// `value` rounded to the nearest multiple of `step`, but not to 0.
+int64_t RoundTo(int64_t value, int64_t step) {
+  return std::max<int64_t>(1, (value + step / 2) / step) * step;
+}
 
-// The shape of a matrix, or one of about as many elements with `columns` columns (0 = as it is).
+// The shape of a matrix, or one of about as many elements with `columns` columns (0 = as it is) and
+// rows that 8 devices can share.
 Dims MatrixShape(int64_t rows, int64_t width, int64_t columns) {
   if (columns == 0) return {rows, width};
-  const int64_t same_size = rows * width / columns;
-  return {std::max(kRowMultiple, same_size / kRowMultiple * kRowMultiple), columns};
+  return {RoundTo(rows * width / columns, 8), columns};
 }
 
 // The weights of a transformer of about `size_bytes` together with its Adam moments.
@@ -117,8 +119,7 @@ Model GptWeights(int64_t size_bytes, int64_t columns) {
   while (9 * layer_bytes_of(hidden + 96) <= size_bytes) hidden += 96;
   const int64_t layers = std::max<int64_t>(1, size_bytes / layer_bytes_of(hidden) - 1);
   const int64_t rest_bytes = size_bytes - layers * layer_bytes_of(hidden);
-  const int64_t vocabulary =
-      std::max<int64_t>(1, rest_bytes / (hidden * 10) / kRowMultiple) * kRowMultiple;
+  const int64_t vocabulary = RoundTo(rest_bytes / (hidden * 10), 48);  // 6 and 8 divide 48.
   std::vector<Tensor> weights;
   const auto add_vector = [&](std::string name, int64_t layer) {
     weights.push_back({std::move(name), DType::kBFloat16, {hidden}, false, layer});

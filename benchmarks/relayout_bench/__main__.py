@@ -17,20 +17,25 @@ from pathlib import Path
 from . import converter, machine, scenario, workplace
 from .bench import Bench, Programs, Settings, say
 from .chart import to_svg
-from .report import to_markdown
 from .measure import Stopwatch
 from .peers import Peers
+from .report import to_markdown
 from .results import Results, to_json
 
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 EPILOG = f"""\
 scenarios:
-{chr(10).join(f"  {item.name:<18} {item.source} -> {item.target}" + (f"  ({item.note})" if item.note else "")
-              for item in scenario.SCENARIOS)}
+{
+    chr(10).join(
+        f"  {item.name:<18} {item.source} -> {item.target}"
+        + (f"  ({item.note})" if item.note else "")
+        for item in scenario.SCENARIOS
+    )
+}
 
-Layouts: tp devices cut every matrix by rows or columns (megatron: by both), dp replicas share it out
-again (opt) or keep copies, pp pipeline stages share the layers.
+Layouts: tp devices cut every matrix by rows or columns (megatron: by both), dp replicas share it
+out again (opt) or keep copies, pp pipeline stages share the layers.
 
 The disk must hold two sets (optimizer-off: five). The default takes about a quarter of an hour,
 --quick two minutes. MindSpore 2.10 and PyTorch are installed by ./dev bench into environments of
@@ -56,40 +61,79 @@ def _counts(text: str) -> list[int]:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, epilog=EPILOG,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--quick", action="store_true",
-                        help="a few scenarios with small sets: 256 MiB, 3 rounds")
+    parser = argparse.ArgumentParser(
+        prog="./dev bench",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a few scenarios with small sets: 256 MiB, 3 rounds"
+    )
     parser.add_argument("--size", type=_size, help="of a set; default 2GiB")
-    parser.add_argument("--runs", type=int, help="rounds of each comparison, cold at most 3; default 5")
-    parser.add_argument("--scenario", action="append", choices=list(scenario.BY_NAME),
-                        metavar="NAME", help="only this one (repeatable); names are below")
-    parser.add_argument("--threads", type=_counts, default=[1, 2], metavar="N,N",
-                        help="numbers of threads to convert with; default 1,2")
-    parser.add_argument("--processes", type=_counts, default=[1, 2], metavar="N,N",
-                        help="numbers of processes, under mpirun where above 1; default 1,2")
+    parser.add_argument(
+        "--runs", type=int, help="rounds of each comparison, cold at most 3; default 5"
+    )
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=list(scenario.BY_NAME),
+        metavar="NAME",
+        help="only this one (repeatable); names are below",
+    )
+    parser.add_argument(
+        "--threads",
+        type=_counts,
+        default=[1, 2],
+        metavar="N,N",
+        help="numbers of threads to convert with; default 1,2",
+    )
+    parser.add_argument(
+        "--processes",
+        type=_counts,
+        default=[1, 2],
+        metavar="N,N",
+        help="numbers of processes, under mpirun where above 1; default 1,2",
+    )
     cache = parser.add_mutually_exclusive_group()
     cache.add_argument("--warm", action="store_true", help="only with the page cache warm")
-    cache.add_argument("--cold", action="store_true",
-                       help="only with the page cache cold; then also scenarios without a goal")
-    parser.add_argument("--no-peers", action="store_true",
-                        help="neither install nor run MindSpore and PyTorch")
+    cache.add_argument(
+        "--cold",
+        action="store_true",
+        help="only with the page cache cold; then also scenarios without a goal",
+    )
+    parser.add_argument(
+        "--no-peers", action="store_true", help="neither install nor run MindSpore and PyTorch"
+    )
     parser.add_argument("--dir", type=Path, help="where to work; default: the temporary folder")
-    parser.add_argument("--output", type=Path, default=Path("build/bench"),
-                        help="where the report goes; default build/bench")
-    parser.add_argument("--build", type=Path, default=Path("build/release"),
-                        help="where relayout was built; default build/release")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build/bench"),
+        help="where the report goes; default build/bench",
+    )
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build/release"),
+        help="where relayout was built; default build/release",
+    )
     return parser.parse_args()
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     names = options.scenario or (scenario.QUICK if options.quick else list(scenario.BY_NAME))
     states = ["warm"] if options.warm else ["cold"] if options.cold else ["warm", "cold"]
-    return Settings(size_bytes=options.size or (256 << 20 if options.quick else 2 << 30),
-                    rounds=options.runs or (3 if options.quick else 5),
-                    scenarios=[scenario.BY_NAME[name] for name in names], caches=states,
-                    threads=options.threads, processes=options.processes,
-                    cold_without_goal=options.cold, is_quick=options.quick)  # fmt: skip
+    return Settings(
+        size_bytes=options.size or (256 << 20 if options.quick else 2 << 30),
+        rounds=options.runs or (3 if options.quick else 5),
+        scenarios=[scenario.BY_NAME[name] for name in names],
+        caches=states,
+        threads=options.threads,
+        processes=options.processes,
+        cold_without_goal=options.cold,
+        is_quick=options.quick,
+    )
 
 
 def _write(results: Results, folder: Path) -> None:
@@ -106,16 +150,20 @@ def main() -> int:
     options = _parse()
     settings = _settings(options)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    programs = Programs(relayout=options.build / "cli/relayout",
-                        generator=options.build / "benchmarks/make_gpt_set",
-                        memcpy_probe=options.build / "benchmarks/memcpy_probe",
-                        stopwatch=Stopwatch(options.build / "benchmarks/stopwatch"))  # fmt: skip
+    programs = Programs(
+        relayout=options.build / "cli/relayout",
+        generator=options.build / "benchmarks/make_gpt_set",
+        memcpy_probe=options.build / "benchmarks/memcpy_probe",
+        stopwatch=Stopwatch(options.build / "benchmarks/stopwatch"),
+    )
     interrupted = False
     try:
         with workplace.workplace(options.dir) as place:
-            results = Results(machine.describe(place),
-                              machine.memcpy_bytes_per_second(programs.memcpy_probe),
-                              settings.described())  # fmt: skip
+            results = Results(
+                machine.describe(place),
+                machine.memcpy_bytes_per_second(programs.memcpy_probe),
+                settings.described(),
+            )
             run = Bench(programs, settings, results, converter.has_mpi(programs.relayout))
             try:
                 run.run(place)

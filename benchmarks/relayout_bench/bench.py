@@ -52,7 +52,10 @@ class Settings:
         return [*alone, *several]
 
     def described(self) -> dict[str, str]:
-        return {"set": f"{self.size_bytes / 2**20:.0f} MiB", "rounds": f"{self.rounds_of('warm')} warm, {self.rounds_of('cold')} cold"}
+        return {
+            "set": f"{self.size_bytes / 2**20:.0f} MiB",
+            "rounds": f"{self.rounds_of('warm')} warm, {self.rounds_of('cold')} cold",
+        }
 
 
 def say(text: str) -> None:
@@ -73,12 +76,16 @@ class Bench:
         if not self.with_mpi and any(count > 1 for count in self.settings.processes):
             self.results.remarks.append("several processes: skipped: built without MPI")
 
-    def with_set(self, place: Path, scenario: Scenario, size_bytes: int,
-                 use: Callable[[Scenario, CheckpointSet], None]) -> None:  # fmt: skip
+    def with_set(
+        self,
+        place: Path,
+        scenario: Scenario,
+        size_bytes: int,
+        use: Callable[[Scenario, CheckpointSet], None],
+    ) -> None:
         """Generates the set for `use`. What goes wrong concerns this set only, and is reported."""
         try:
-            with workplace.generated(place, self.programs.generator, scenario,
-                                     size_bytes) as work:  # fmt: skip
+            with workplace.generated(place, self.programs.generator, scenario, size_bytes) as work:
                 use(scenario, work)
         except (workplace.NoRoom, CommandFailed, subprocess.CalledProcessError, OSError) as error:
             self.results.remarks.append(f"{scenario.name}: {error}")
@@ -94,8 +101,11 @@ class Bench:
     def _converted(self, work: CheckpointSet) -> Path:
         """The target as files for cp, where it is larger than the source."""
         path = work.folder / "reference"
-        self.programs.stopwatch.measure(converter.convert(self.programs.relayout, work, path, self.settings.main_crew(),
-                                  durable=True))  # fmt: skip
+        self.programs.stopwatch.measure(
+            converter.convert(
+                self.programs.relayout, work, path, self.settings.main_crew(), durable=True
+            )
+        )
         return path
 
     def _compare(self, scenario: Scenario, work: CheckpointSet, to_copy: Path, state: str) -> None:
@@ -103,27 +113,43 @@ class Bench:
         crews = [self.settings.main_crew()] if is_cold else self.settings.crews(self.with_mpi)
         copied, converted = work.folder / "copy", work.folder / "out"
         copy = Entry("cp", converter.copy(to_copy, copied, durable=is_cold), copied)
-        ours = [Entry(crew.label, converter.convert(self.programs.relayout, work, converted, crew,
-                                                    durable=is_cold), converted)
-                for crew in crews]  # fmt: skip
+        ours = [
+            Entry(
+                crew.label,
+                converter.convert(self.programs.relayout, work, converted, crew, durable=is_cold),
+                converted,
+            )
+            for crew in crews
+        ]
         rounds = self.settings.rounds_of(state)
         if is_cold:
-            compete([copy, *ours], self.programs.stopwatch, rounds, lambda: self._chill(work),
-                    warm_up=False)  # fmt: skip
+            compete(
+                [copy, *ours],
+                self.programs.stopwatch,
+                rounds,
+                lambda: self._chill(work),
+                warm_up=False,
+            )
         else:
             cache.make_warm(work.folder)
             compete([copy, *ours], self.programs.stopwatch, rounds, lambda: None, warm_up=True)
         wanted = scenario.wanted[is_cold] if scenario.wanted else None
         for crew, entry in zip(crews, ours, strict=True):
-            self.results.rows.append(Row(
-                scenario=scenario.name, layouts=f"{scenario.source} -> {scenario.target}",
-                note=scenario.note, cache=state, crew=crew.label,
-                is_main=crew == self.settings.main_crew(), model_bytes=work.model_bytes,
-                target_bytes=work.model_bytes * scenario.copies_of_target,
-                wanted=wanted if crew == self.settings.main_crew() else None,
-                ours=entry, copy=copy))  # fmt: skip
+            self.results.rows.append(
+                Row(
+                    scenario=scenario.name,
+                    layouts=f"{scenario.source} -> {scenario.target}",
+                    note=scenario.note,
+                    cache=state,
+                    crew=crew.label,
+                    is_main=crew == self.settings.main_crew(),
+                    model_bytes=work.model_bytes,
+                    target_bytes=work.model_bytes * scenario.copies_of_target,
+                    wanted=wanted if crew == self.settings.main_crew() else None,
+                    ours=entry,
+                    copy=copy,
+                )
+            )
 
     def _chill(self, work: CheckpointSet) -> None:
         self.results.cold_method = cache.make_cold(work.folder)
-
-

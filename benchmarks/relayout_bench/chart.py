@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as an SVG of horizontal bars on a logarithmic axis: to the left of 1 is faster than cp, to
-the right slower; a mark shows what is wanted. The same results give the same bytes."""
+"""Results as an SVG of horizontal bars on a logarithmic axis.
+
+To the left of 1 is faster than cp, to the right slower; a mark shows what is wanted. The same
+results give the same bytes."""
 
 import math
 from collections.abc import Sequence
@@ -15,9 +17,14 @@ VALUES = 70  # ... and for the numbers on the right.
 ROW_HEIGHT = 20
 GAP = 9  # Between groups.
 TOP = 86
+TITLE = "R = time / time of cp of as many bytes (left of 1: faster than cp)"
+WANTED = "#c22"
 COLOURS = {"warm": "#3b76af", "cold": "#8ab6d6", "peer": "#b0704f"}
-LEGEND = (("warm", "relayout, cache warm, no fsync"), ("cold", "relayout, cold, durable"),
-          ("peer", "another converter, warm"))  # fmt: skip
+LEGEND = (
+    ("warm", "relayout, cache warm, no fsync"),
+    ("cold", "relayout, cold, durable"),
+    ("peer", "another converter, warm"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,11 @@ def groups(results: Results) -> list[list[Bar]]:
             label = "" if row.scenario in found else f"{row.scenario}:  {row.layouts}"
             bar = Bar(label, row.cache, row.ratio, row.wanted)
             found.setdefault(row.scenario, []).append(bar)
-    bars = [Bar(f"{row.tool}, {row.work}", "peer", row.peer.ratio_to(row.copy))
-            for row in results.peers if row.peer and row.copy and not row.failure]  # fmt: skip
+    bars = [
+        Bar(f"{row.tool}, {row.work}", "peer", row.peer.ratio_to(row.copy))
+        for row in results.peers
+        if row.peer and row.copy and not row.failure
+    ]
     return [*found.values(), *([bars] if bars else [])]
 
 
@@ -65,30 +75,36 @@ def _text(x: float, y: float, text: str, extra: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" {extra}>{escape(text)}</text>'
 
 
+def _rectangle(x: float, y: float, width: float, height: float, colour: str) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect {place} fill="{colour}"/>'
+
+
+def _upright(x: float, top: float, bottom: float, colour: str, width: int = 1) -> str:
+    place = f'x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}"'
+    return f'<line {place} stroke="{colour}" stroke-width="{width}"/>'
+
+
 def _grid(axis: Axis, bottom: float) -> list[str]:
     lines = []
     for tick in axis.ticks():
         x = axis.x(tick)
-        colour = "#555" if tick == 1 else "#ddd"
-        lines.append(f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{bottom:.1f}" '
-                     f'stroke="{colour}"/>')  # fmt: skip
+        lines.append(_upright(x, TOP - 6, bottom, "#555" if tick == 1 else "#ddd"))
         lines.append(_text(x, TOP - 12, f"{tick:g}", 'text-anchor="middle" fill="#555"'))
     return lines
 
 
 def _bar(axis: Axis, bar: Bar, y: float) -> list[str]:
     begin, end = sorted((axis.x(1), axis.x(bar.ratio)))
-    lines = [f'<rect x="{begin:.1f}" y="{y + 3:.1f}" width="{max(end - begin, 1):.1f}" '
-             f'height="{ROW_HEIGHT - 6}" fill="{COLOURS[bar.kind]}"/>']  # fmt: skip
+    colour = COLOURS[bar.kind]
+    lines = [_rectangle(begin, y + 3, max(end - begin, 1), ROW_HEIGHT - 6, colour)]
     if bar.label:
         lines.append(_text(LABELS - 10, y + 14, bar.label, 'text-anchor="end"'))
     if bar.wanted:
-        x = axis.x(bar.wanted)
-        lines.append(f'<line x1="{x:.1f}" y1="{y + 1:.1f}" x2="{x:.1f}" '
-                     f'y2="{y + ROW_HEIGHT - 1:.1f}" stroke="#c22" stroke-width="2"/>')  # fmt: skip
+        lines.append(_upright(axis.x(bar.wanted), y + 1, y + ROW_HEIGHT - 1, WANTED, 2))
     missed = bar.wanted is not None and bar.ratio > bar.wanted
-    lines.append(_text(WIDTH - VALUES + 12, y + 14, f"{bar.ratio:.3g}",
-                       'font-weight="bold" fill="#c22"' if missed else ""))  # fmt: skip
+    emphasis = f'font-weight="bold" fill="{WANTED}"' if missed else ""
+    lines.append(_text(WIDTH - VALUES + 12, y + 14, f"{bar.ratio:.3g}", emphasis))
     return lines
 
 
@@ -97,13 +113,9 @@ def _legend(kinds: Sequence[str]) -> list[str]:
     x = 20.0
     for kind, text in LEGEND:
         if kind in kinds:
-            lines.append(f'<rect x="{x:.0f}" y="39" width="12" height="12" '
-                         f'fill="{COLOURS[kind]}"/>')  # fmt: skip
-            lines.append(_text(x + 18, 50, text))
+            lines += [_rectangle(x, 39, 12, 12, COLOURS[kind]), _text(x + 18, 50, text)]
             x += 40 + 6.3 * len(text)
-    lines.append(f'<line x1="{x + 6:.0f}" y1="38" x2="{x + 6:.0f}" y2="52" stroke="#c22" '
-                 'stroke-width="2"/>')  # fmt: skip
-    return [*lines, _text(x + 16, 50, "wanted")]
+    return [*lines, _upright(x + 6, 38, 52, WANTED, 2), _text(x + 16, 50, "wanted")]
 
 
 def to_svg(results: Results) -> str:
@@ -111,12 +123,15 @@ def to_svg(results: Results) -> str:
     bars = [bar for group in found for bar in group]
     bottom = TOP + len(bars) * ROW_HEIGHT + len(found) * GAP
     axis = _axis_of(bars)
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{bottom + 16}" '
-             'font-family="DejaVu Sans, Verdana, sans-serif" font-size="12">',
-             f'<rect width="{WIDTH}" height="{bottom + 16}" fill="white"/>',
-             _text(20, 24, "R = time / time of cp of as many bytes (left of 1: faster than cp)",
-                   'font-size="15"'),
-             *_legend([bar.kind for bar in bars]), *_grid(axis, bottom)]  # fmt: skip
+    height = bottom + 16
+    font = 'font-family="DejaVu Sans, Verdana, sans-serif" font-size="12"'
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" {font}>',
+        _rectangle(0, 0, WIDTH, height, "white"),
+        _text(20, 24, TITLE, 'font-size="15"'),
+        *_legend([bar.kind for bar in bars]),
+        *_grid(axis, bottom),
+    ]
     y = float(TOP)
     for group in found:
         for bar in group:

@@ -44,9 +44,8 @@ class Entry:
         return statistics.median(mine.seconds / its.seconds for mine, its in pairs)
 
     def best_ratio_to(self, other: "Entry") -> float:
-        """Of the fastest runs: what is left when others use the machine as little as they ever did."""
-        return (min(run.seconds for run in self.runs)
-                / min(run.seconds for run in other.runs))  # fmt: skip
+        """Of the fastest runs: those that others disturbed least."""
+        return min(run.seconds for run in self.runs) / min(run.seconds for run in other.runs)
 
     def cpu_ratio_to(self, other: "Entry") -> float:
         """Less than the time does this depend on who else uses the machine."""
@@ -60,8 +59,9 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _take_turn(entry: Entry, stopwatch: Stopwatch, prepare: Callable[[], object],
-               keep: bool) -> None:  # fmt: skip
+def _take_turn(
+    entry: Entry, stopwatch: Stopwatch, prepare: Callable[[], object], keep: bool
+) -> None:
     prepare()
     try:
         run = stopwatch.measure(entry.command, entry.environment)
@@ -73,8 +73,13 @@ def _take_turn(entry: Entry, stopwatch: Stopwatch, prepare: Callable[[], object]
         remove(entry.output)
 
 
-def compete(entries: Sequence[Entry], stopwatch: Stopwatch, rounds: int,
-            prepare: Callable[[], object], warm_up: bool) -> None:  # fmt: skip
+def compete(
+    entries: Sequence[Entry],
+    stopwatch: Stopwatch,
+    rounds: int,
+    prepare: Callable[[], object],
+    warm_up: bool,
+) -> None:
     """`rounds` times each entry once, in an order that turns; `prepare` before each. An entry that
     fails is out. The warm-up is one more round that does not count."""
     for number in range(-1 if warm_up else 0, rounds):

@@ -21,22 +21,35 @@ class Crew:
 
 
 def has_mpi(relayout: Path) -> bool:
-    texts = [subprocess.run([str(relayout), *arguments], capture_output=True, text=True).stdout
-             for arguments in (["--version"], ["transform", "--help"])]  # fmt: skip
+    texts = [
+        subprocess.run(
+            [str(relayout), *arguments], capture_output=True, check=False, text=True
+        ).stdout
+        for arguments in (["--version"], ["transform", "--help"])
+    ]
     return any("MPI" in text for text in texts)
 
 
-def convert(relayout: Path, work: CheckpointSet, target: Path, crew: Crew,
-            durable: bool) -> list[str]:  # fmt: skip
+def convert(
+    relayout: Path, work: CheckpointSet, target: Path, crew: Crew, durable: bool
+) -> list[str]:
     """relayout; durable: every file and folder is on disk when it ends."""
     launcher = []
     if crew.processes > 1:
-        launcher = ["mpirun", "--allow-run-as-root", "--oversubscribe",
-                    "-n", str(crew.processes)]  # fmt: skip
-    command = [*launcher, str(relayout), "transform", str(work.source), str(target),
-               "--src-strategy", str(work.source_strategy),
-               "--dst-strategy", str(work.target_strategy),
-               "--threads", str(crew.threads)]  # fmt: skip
+        launcher = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(crew.processes)]
+    command = [
+        *launcher,
+        str(relayout),
+        "transform",
+        str(work.source),
+        str(target),
+        "--src-strategy",
+        str(work.source_strategy),
+        "--dst-strategy",
+        str(work.target_strategy),
+        "--threads",
+        str(crew.threads),
+    ]
     return command if durable else [*command, "--no-sync"]
 
 

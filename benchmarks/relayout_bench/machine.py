@@ -17,7 +17,7 @@ def _first_value(path: str, key: str) -> str:
 
 def _file_system_of(folder: Path) -> str:
     command = ["stat", "-f", "-c", "%T", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, check=False, text=True).stdout.strip()
 
 
 def describe(folder: Path) -> dict[str, str]:

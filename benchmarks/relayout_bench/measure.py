@@ -44,21 +44,30 @@ def _finish(process: subprocess.Popen[bytes]) -> int:
 class Stopwatch:
     program: Path  # See stopwatch.cc.
 
-    def measure(self, command: Sequence[str],
-                environment: Mapping[str, str] | None = None) -> Measurement:  # fmt: skip
+    def measure(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> Measurement:
         with tempfile.TemporaryDirectory(prefix="relayout-bench-") as folder:
             report, output = Path(folder, "report"), Path(folder, "output")
             with output.open("wb") as sink:
-                status = _finish(subprocess.Popen([self.program, report, *command],
-                                                  env=environment, stdin=subprocess.DEVNULL,
-                                                  stdout=sink, stderr=sink,
-                                                  start_new_session=True))  # fmt: skip
+                status = _finish(
+                    subprocess.Popen(
+                        [self.program, report, *command],
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=sink,
+                        stderr=sink,
+                        start_new_session=True,
+                    )
+                )
             said = _last_line(output)
             if status != 0:
                 raise CommandFailed(f"{' '.join(command)}: exit status {status}: {said}")
             values = dict(line.split() for line in report.read_text().splitlines())
-        return Measurement(seconds=float(values.pop("seconds")),
-                           cpu_seconds=float(values.pop("cpu_seconds")),
-                           peak_bytes=int(values.pop("peak_bytes")),
-                           io={name: int(value) for name, value in values.items()},
-                           said=said)  # fmt: skip
+        return Measurement(
+            seconds=float(values.pop("seconds")),
+            cpu_seconds=float(values.pop("cpu_seconds")),
+            peak_bytes=int(values.pop("peak_bytes")),
+            io={name: int(value) for name, value in values.items()},
+            said=said,
+        )

@@ -34,8 +34,10 @@ class TorchTool:
     kind: str  # As torch_merge.py says it; also the folder with the shards.
 
 
-TORCH_TOOLS = (TorchTool("torch dcp_to_torch_save", "dcp"),
-               TorchTool("torch consolidate_safetensors", "safetensors"))  # fmt: skip
+TORCH_TOOLS = (
+    TorchTool("torch dcp_to_torch_save", "dcp"),
+    TorchTool("torch consolidate_safetensors", "safetensors"),
+)
 
 
 def _is_complete(environment: Path) -> bool:
@@ -66,15 +68,25 @@ class Peers:
         say(f"{row.tool}: {row.work}")
         folder = work.folder
         crew = self.bench.settings.main_crew()
-        row.copy = Entry("cp", converter.copy(work.source, folder / "copy", durable=False),
-                         folder / "copy")  # fmt: skip
-        row.ours = Entry(crew.label, converter.convert(self.bench.programs.relayout, work,
-                                                       folder / "out", crew, durable=False),
-                         folder / "out")  # fmt: skip
+        row.copy = Entry(
+            "cp", converter.copy(work.source, folder / "copy", durable=False), folder / "copy"
+        )
+        row.ours = Entry(
+            crew.label,
+            converter.convert(
+                self.bench.programs.relayout, work, folder / "out", crew, durable=False
+            ),
+            folder / "out",
+        )
         row.peer = Entry(row.tool, command, folder / "peer", {**os.environ, "GLOG_v": "4"})
         cache.make_warm(folder)
-        compete([row.copy, row.ours, row.peer], self.bench.programs.stopwatch, ROUNDS,
-                lambda: None, warm_up=False)  # fmt: skip
+        compete(
+            [row.copy, row.ours, row.peer],
+            self.bench.programs.stopwatch,
+            ROUNDS,
+            lambda: None,
+            warm_up=False,
+        )
         _with_own_clock(row.peer)
 
     def _mindspore(self, scenario: Scenario, work: CheckpointSet) -> None:
@@ -82,23 +94,42 @@ class Peers:
         if not _is_complete(MINDSPORE):
             row.missing = "MindSpore could not be installed: build/msvenv.log"
             return
-        self._compete(row, work, [
-            str(MINDSPORE / "bin/python"), str(PROGRAMS / "mindspore_transform.py"),
-            str(work.source), str(work.folder / "peer"), str(work.source_strategy),
-            str(work.target_strategy)])  # fmt: skip
+        self._compete(
+            row,
+            work,
+            [
+                str(MINDSPORE / "bin/python"),
+                str(PROGRAMS / "mindspore_transform.py"),
+                str(work.source),
+                str(work.folder / "peer"),
+                str(work.source_strategy),
+                str(work.target_strategy),
+            ],
+        )
 
     def _torch(self, scenario: Scenario, work: CheckpointSet) -> None:
         python = str(TORCH / "bin/python")
         shards = work.folder / "shards"
-        missing = "" if _is_complete(TORCH) else "PyTorch could not be installed: build/torchvenv.log"
+        missing = (
+            "" if _is_complete(TORCH) else "PyTorch could not be installed: build/torchvenv.log"
+        )
         if not missing:
             missing = self._save_shards(work, python, shards)
         for tool in TORCH_TOOLS:
             row = self._row(tool.name, scenario, work)
             row.missing = missing
             if not missing:
-                self._compete(row, work, [python, str(PROGRAMS / "torch_merge.py"), tool.kind,
-                                          str(shards / tool.kind), str(work.folder / "peer")])  # fmt: skip
+                self._compete(
+                    row,
+                    work,
+                    [
+                        python,
+                        str(PROGRAMS / "torch_merge.py"),
+                        tool.kind,
+                        str(shards / tool.kind),
+                        str(work.folder / "peer"),
+                    ],
+                )
 
     def _save_shards(self, work: CheckpointSet, python: str, shards: Path) -> str:
         """The same tensors as PyTorch saves them; says why not if that fails."""
@@ -107,16 +138,28 @@ class Peers:
         described.write_text(json.dumps(list(self._tensors_of(work))))
         ranks = len(list(work.source.iterdir()))
         try:
-            self.bench.programs.stopwatch.measure([
-                python, str(PROGRAMS / "torch_save_shards.py"), str(described), str(shards),
-                str(ranks)])  # fmt: skip
+            self.bench.programs.stopwatch.measure(
+                [
+                    python,
+                    str(PROGRAMS / "torch_save_shards.py"),
+                    str(described),
+                    str(shards),
+                    str(ranks),
+                ]
+            )
         except CommandFailed as error:
             return str(error)
         return ""
 
     def _tensors_of(self, work: CheckpointSet) -> Iterator[tuple[str, str, list[int]]]:
-        command = [str(self.bench.programs.relayout), "inspect", str(work.source),
-                   "--strategy", str(work.source_strategy), "--json"]  # fmt: skip
+        command = [
+            str(self.bench.programs.relayout),
+            "inspect",
+            str(work.source),
+            "--strategy",
+            str(work.source_strategy),
+            "--json",
+        ]
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         for value in json.loads(printed)["values"]:
             if value.get("whole_shape"):  # Not the step counter.

@@ -55,8 +55,10 @@ class PeerRow:
             return self.missing
         entries = [entry for entry in (self.peer, self.ours, self.copy) if entry]
         unfinished = not entries or not all(entry.runs for entry in entries)
-        return next((entry.failure for entry in entries if entry.failure),
-                    "interrupted" if unfinished else "")  # fmt: skip
+        return next(
+            (entry.failure for entry in entries if entry.failure),
+            "interrupted" if unfinished else "",
+        )
 
 
 @dataclass

@@ -30,19 +30,26 @@ SCENARIOS = (
     Scenario("rows-4-8", "rows tp:4", "rows tp:8", wanted=CONTIGUOUS),
     Scenario("columns-8-4", "columns tp:8", "columns tp:4", WIDE, COLUMNS, note="runs from 4 KiB"),
     Scenario("columns-4-8", "columns tp:4", "columns tp:8", WIDE, COLUMNS, note="runs from 4 KiB"),
-    Scenario("columns-8-rows-4", "columns tp:8", "rows tp:4", WIDE, COLUMNS,
-             note="runs from 4 KiB"),
+    Scenario(
+        "columns-8-rows-4", "columns tp:8", "rows tp:4", WIDE, COLUMNS, note="runs from 4 KiB"
+    ),
     Scenario("gpt-columns-8-4", "columns tp:8", "columns tp:4", note="a GPT's runs, from 384 B"),
     Scenario("megatron-8-6", "megatron tp:8", "megatron tp:6", note="a GPT's runs"),
     Scenario("to-one", "rows tp:8", "whole", wanted=CONTIGUOUS),
     Scenario("from-one", "whole", "rows tp:8", wanted=CONTIGUOUS),
-    Scenario("optimizer-off", "rows tp:4 dp:2 opt", "rows tp:4 dp:2", wanted=CONTIGUOUS,
-             copies_of_target=2, note="writes two replicas"),
+    Scenario(
+        "optimizer-off",
+        "rows tp:4 dp:2 opt",
+        "rows tp:4 dp:2",
+        wanted=CONTIGUOUS,
+        copies_of_target=2,
+        note="writes two replicas",
+    ),
     Scenario("optimizer-on", "rows tp:4", "rows tp:4 dp:2 opt", wanted=CONTIGUOUS),
     Scenario("pipeline-4-1", "rows tp:2 pp:4", "rows tp:2", wanted=CONTIGUOUS),
     Scenario("pipeline-2-4", "rows tp:2 pp:2", "rows tp:2 pp:4", wanted=CONTIGUOUS),
     Scenario("worst", "columns tp:8", "rows tp:4", NARROW, note="runs of 2 and 4 bytes"),
-)  # fmt: skip
+)
 
 # What --quick measures.
 QUICK = ("rows-8-4", "columns-8-4", "to-one", "worst")

@@ -64,20 +64,32 @@ def _need_room(folder: Path, scenario: Scenario, size_bytes: int) -> None:
     needed = sets * size_bytes + (1 << 28)
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise NoRoom(f"{needed >> 20} MiB needed in {folder}, {free >> 20} MiB free; "
-                     "choose another --dir or a smaller --size")  # fmt: skip
+        raise NoRoom(
+            f"{needed >> 20} MiB needed in {folder}, {free >> 20} MiB free; "
+            "choose another --dir or a smaller --size"
+        )
 
 
 @contextmanager
-def generated(place: Path, generator: Path, scenario: Scenario,
-              size_bytes: int) -> Iterator[CheckpointSet]:  # fmt: skip
+def generated(
+    place: Path, generator: Path, scenario: Scenario, size_bytes: int
+) -> Iterator[CheckpointSet]:
     """The set of `scenario`, below `place` until the context ends."""
     _need_room(place, scenario, size_bytes)
     folder = place / scenario.name
     try:
-        command = [str(generator), str(folder), "--size", str(size_bytes),
-                   "--source", scenario.source, "--target", scenario.target,
-                   "--columns", str(scenario.columns)]  # fmt: skip
+        command = [
+            str(generator),
+            str(folder),
+            "--size",
+            str(size_bytes),
+            "--source",
+            scenario.source,
+            "--target",
+            scenario.target,
+            "--columns",
+            str(scenario.columns),
+        ]
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         subprocess.run(["sync", "-f", str(folder)], check=True)
         yield CheckpointSet(folder, int(printed))

@@ -24,24 +24,33 @@ def local_part(mesh: DeviceMesh, dtype: str, shape: list[int]) -> DTensor:
     is_cut = len(shape) == 2
     local = [shape[0] // mesh.size(), *shape[1:]] if is_cut else shape
     contents = torch.randn(local).to(DTYPES[dtype])
-    return DTensor.from_local(contents, mesh, [Shard(0) if is_cut else Replicate()],
-                              run_check=False)  # fmt: skip
+    return DTensor.from_local(
+        contents, mesh, [Shard(0) if is_cut else Replicate()], run_check=False
+    )
 
 
 def save(rank: int, tensors: list[tuple[str, str, list[int]]], folder: Path, ranks: int) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", store=dist.FileStore(str(folder / "store"), ranks),
-                            rank=rank, world_size=ranks)  # fmt: skip
+    dist.init_process_group(
+        "gloo", store=dist.FileStore(str(folder / "store"), ranks), rank=rank, world_size=ranks
+    )
     mesh = DeviceMesh("cpu", list(range(ranks)))
     state = {name: local_part(mesh, dtype, shape) for name, dtype, shape in tensors}
     dcp.save(state, checkpoint_id=folder / "dcp")
-    writer = HuggingFaceStorageWriter(str(folder / "safetensors"), save_distributed=True,
-                                      fqn_to_index_mapping=dict.fromkeys(state, 1))  # fmt: skip
+    writer = HuggingFaceStorageWriter(
+        str(folder / "safetensors"),
+        save_distributed=True,
+        fqn_to_index_mapping=dict.fromkeys(state, 1),
+    )
     dcp.save(state, storage_writer=writer)
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    described, target, count = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), sys.argv[3]
+    described, target, count = (
+        json.loads(Path(sys.argv[1]).read_text()),
+        Path(sys.argv[2]),
+        sys.argv[3],
+    )
     target.mkdir(parents=True)
     torch.multiprocessing.spawn(save, (described, target, int(count)), nprocs=int(count))
