@@ -28,8 +28,7 @@ EPILOG = f"""\
 scenarios:
 {
     chr(10).join(
-        f"  {item.name:<18} {item.source} -> {item.target}"
-        + (f"  ({item.note})" if item.note else "")
+        f"  {item.name:<18} {item.layouts}" + (f"  ({item.note})" if item.note else "")
         for item in scenario.SCENARIOS
     )
 }
@@ -54,6 +53,11 @@ def _size(text: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
+def _count(text: str) -> int:
+    (count,) = _counts(text)
+    return count
+
+
 def _counts(text: str) -> list[int]:
     if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text):
         raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers; e.g. 1,2")
@@ -72,7 +76,10 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--size", type=_size, help="of a set; default 2GiB")
     parser.add_argument(
-        "--runs", type=int, help="rounds of each comparison, cold at most 3; default 5"
+        "--runs",
+        type=_count,
+        metavar="N",
+        help="rounds of each comparison, cold at most 3; default 5",
     )
     parser.add_argument(
         "--scenario",

@@ -71,7 +71,7 @@ class Bench:
 
     def run(self, place: Path) -> None:
         for scenario in self.settings.scenarios:
-            say(f"{scenario.name}: {scenario.source} -> {scenario.target}")
+            say(f"{scenario.name}: {scenario.layouts}")
             self.with_set(place, scenario, self.settings.size_bytes, self._measure)
         if not self.with_mpi and any(count > 1 for count in self.settings.processes):
             self.results.remarks.append("several processes: skipped: built without MPI")
@@ -110,46 +110,36 @@ class Bench:
 
     def _compare(self, scenario: Scenario, work: CheckpointSet, to_copy: Path, state: str) -> None:
         is_cold = state == "cold"
-        crews = [self.settings.main_crew()] if is_cold else self.settings.crews(self.with_mpi)
-        copied, converted = work.folder / "copy", work.folder / "out"
-        copy = Entry("cp", converter.copy(to_copy, copied, durable=is_cold), copied)
-        ours = [
-            Entry(
-                crew.label,
-                converter.convert(self.programs.relayout, work, converted, crew, durable=is_cold),
-                converted,
+        main_crew = self.settings.main_crew()
+        crews = [main_crew] if is_cold else self.settings.crews(self.with_mpi)
+        target = work.folder / "copy"
+        copy = Entry("cp", converter.copy(to_copy, target, durable=is_cold), target)
+        ours = [self.entry(work, crew, durable=is_cold) for crew in crews]
+        self._compete([copy, *ours], work, state)
+        for crew, entry in zip(crews, ours, strict=True):
+            row = Row(
+                scenario=scenario,
+                cache=state,
+                crew=crew.label,
+                is_main=crew == main_crew,
+                model_bytes=work.model_bytes,
+                ours=entry,
+                copy=copy,
             )
-            for crew in crews
-        ]
-        rounds = self.settings.rounds_of(state)
-        if is_cold:
-            compete(
-                [copy, *ours],
-                self.programs.stopwatch,
-                rounds,
-                lambda: self._chill(work),
-                warm_up=False,
-            )
+            self.results.rows.append(row)
+
+    def entry(self, work: CheckpointSet, crew: Crew, durable: bool) -> Entry:
+        target = work.folder / "out"
+        command = converter.convert(self.programs.relayout, work, target, crew, durable)
+        return Entry(crew.label, command, target)
+
+    def _compete(self, entries: Sequence[Entry], work: CheckpointSet, state: str) -> None:
+        stopwatch, rounds = self.programs.stopwatch, self.settings.rounds_of(state)
+        if state == "cold":
+            compete(entries, stopwatch, rounds, lambda: self._chill(work), warm_up=False)
         else:
             cache.make_warm(work.folder)
-            compete([copy, *ours], self.programs.stopwatch, rounds, lambda: None, warm_up=True)
-        wanted = scenario.wanted[is_cold] if scenario.wanted else None
-        for crew, entry in zip(crews, ours, strict=True):
-            self.results.rows.append(
-                Row(
-                    scenario=scenario.name,
-                    layouts=f"{scenario.source} -> {scenario.target}",
-                    note=scenario.note,
-                    cache=state,
-                    crew=crew.label,
-                    is_main=crew == self.settings.main_crew(),
-                    model_bytes=work.model_bytes,
-                    target_bytes=work.model_bytes * scenario.copies_of_target,
-                    wanted=wanted if crew == self.settings.main_crew() else None,
-                    ours=entry,
-                    copy=copy,
-                )
-            )
+            compete(entries, stopwatch, rounds, lambda: None, warm_up=True)
 
     def _chill(self, work: CheckpointSet) -> None:
         self.results.cold_method = cache.make_cold(work.folder)

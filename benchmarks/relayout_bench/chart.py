@@ -55,9 +55,10 @@ def groups(results: Results) -> list[list[Bar]]:
     found: dict[str, list[Bar]] = {}
     for row in results.rows:
         if row.is_main and not row.failure:
-            label = "" if row.scenario in found else f"{row.scenario}:  {row.layouts}"
+            name = row.scenario.name
+            label = "" if name in found else f"{name}:  {row.scenario.layouts}"
             bar = Bar(label, row.cache, row.ratio, row.wanted)
-            found.setdefault(row.scenario, []).append(bar)
+            found.setdefault(name, []).append(bar)
     bars = [
         Bar(f"{row.tool}, {row.work}", "peer", row.peer.ratio_to(row.copy))
         for row in results.peers

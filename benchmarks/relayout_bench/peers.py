@@ -67,17 +67,10 @@ class Peers:
     def _compete(self, row: PeerRow, work: CheckpointSet, command: list[str]) -> None:
         say(f"{row.tool}: {row.work}")
         folder = work.folder
-        crew = self.bench.settings.main_crew()
         row.copy = Entry(
             "cp", converter.copy(work.source, folder / "copy", durable=False), folder / "copy"
         )
-        row.ours = Entry(
-            crew.label,
-            converter.convert(
-                self.bench.programs.relayout, work, folder / "out", crew, durable=False
-            ),
-            folder / "out",
-        )
+        row.ours = self.bench.entry(work, self.bench.settings.main_crew(), durable=False)
         row.peer = Entry(row.tool, command, folder / "peer", {**os.environ, "GLOG_v": "4"})
         cache.make_warm(folder)
         compete(

@@ -6,23 +6,30 @@ import json
 from dataclasses import dataclass, field
 
 from .contest import Entry
+from .scenario import Scenario
 
 
 @dataclass
 class Row:
     """relayout beside cp in one scenario, one state of the cache, with one crew."""
 
-    scenario: str
-    layouts: str
-    note: str
+    scenario: Scenario
     cache: str  # "warm" or "cold"
     crew: str
     is_main: bool  # The crew that goals are set for and the chart shows.
     model_bytes: int
-    target_bytes: int
-    wanted: float | None
     ours: Entry
     copy: Entry
+
+    @property
+    def target_bytes(self) -> int:
+        return self.model_bytes * self.scenario.copies_of_target
+
+    @property
+    def wanted(self) -> float | None:
+        if self.scenario.wanted is None or not self.is_main:
+            return None
+        return self.scenario.wanted[self.cache == "cold"]
 
     @property
     def failure(self) -> str:

@@ -23,6 +23,10 @@ class Scenario:
     copies_of_target: int = 1  # Files of the target that hold each byte of the model.
     note: str = ""
 
+    @property
+    def layouts(self) -> str:
+        return f"{self.source} -> {self.target}"
+
 
 SCENARIOS = (
     Scenario("identity", "megatron tp:8", "megatron tp:8", wanted=CONTIGUOUS),
