@@ -84,12 +84,25 @@ Result<TransformRequest> BuildRequest(TransformOptions& options) {
   return request;
 }
 
+// What this run did of the whole.
+std::string WorkText(const TransformReport& report, double seconds) {
+  if (report.is_complete) return "there already";
+  if (report.resumed_bytes == 0) {
+    return Format("written in {:.2f} s ({})", seconds, RateText(report.target_bytes, seconds));
+  }
+  return Format("of which {} were there already and {} written in {:.2f} s ({})",
+                HumanBytes(report.resumed_bytes), HumanBytes(report.written_bytes), seconds,
+                RateText(report.written_bytes, seconds));
+}
+
 void PrintText(const TransformReport& report, double seconds) {
-  Print(Format("{} -> {}: {}, {} written in {:.2f} s ({})", Count(report.source_rank_count, "rank"),
+  Print(Format("{} -> {}: {}, {} {}", Count(report.source_rank_count, "rank"),
                Count(report.target_rank_count, "rank"), Count(report.value_count, "value"),
-               HumanBytes(report.target_bytes), seconds, RateText(report.target_bytes, seconds)));
-  Print(Format("  read {} from the files of rank {}", HumanBytes(report.read_bytes),
-               RankRuns(report.source_ranks_read)));
+               HumanBytes(report.target_bytes), WorkText(report, seconds)));
+  if (!report.is_complete) {
+    Print(Format("  read {} from the files of rank {}", HumanBytes(report.read_bytes),
+                 RankRuns(report.source_ranks_read)));
+  }
   size_t listed = 0;
   for (const auto& [rank, path] : report.file_of_rank) {
     if (listed++ < 8) Print(Format("  rank {:<4} {}", rank, path));
@@ -127,21 +140,22 @@ void PrintJson(const TransformReport& report, double seconds) {
   Print(json.EndArray().EndObject().text());
 }
 
+Result<TransformRequest> ReadOptions(TransformOptions& options) {
+  RELAYOUT_RETURN_IF_ERROR(AssignPaths(options));
+  return BuildRequest(options);
+}
+
 int Run(TransformOptions& options) {
-  if (const Status status = AssignPaths(options); !status.ok()) {
-    Fail(status, options.json);
-    return kExitUsage;
-  }
-  Result<TransformRequest> request = BuildRequest(options);
-  if (!request.ok()) {
-    Fail(request.status(), options.json);
-    return kExitUsage;
-  }
   Result<std::unique_ptr<Comm>> world = JoinWorld();
   if (!world.ok()) return Fail(world.status(), options.json);
-  const auto fs = NewPosixFileSystem();
   // All processes have the same outcome, and one of them tells it.
   const bool speaks = (*world)->rank() == 0;
+  Result<TransformRequest> request = ReadOptions(options);
+  if (const Status status = Agree(**world, request.status()); !status.ok()) {
+    if (speaks) Fail(status, options.json);
+    return kExitUsage;
+  }
+  const auto fs = NewPosixFileSystem();
   ProgressLine line("converting", speaks);
   request->progress = &line.progress();
   const Result<TransformReport> report = TransformCheckpoints(*fs, **world, *request);

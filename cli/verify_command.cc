@@ -58,17 +58,21 @@ void PrintJson(const VerifyReport& report, double seconds) {
 
 // SRC is the only path given, and it is the result.
 Result<VerifyReport> VerifyAlone(const VerifyOptions& options, Progress& progress) {
-  if (!options.source.strategy.empty() || !options.target.strategy.empty() ||
-      !options.source.step.empty() || options.request.keep_extra) {
-    return InvalidInput(
-        "give SRC and DST to verify against the source, or DST alone and no strategies, --step or "
-        "--keep-extra to verify against the manifest");
-  }
   const auto fs = NewPosixFileSystem();
   return VerifyManifest(*fs, {.directory = options.source.path,
                               .ranks = options.request.ranks,
                               .thread_count = options.request.thread_count,
                               .progress = &progress});
+}
+
+Status CheckVerifiesAlone(const VerifyOptions& options) {
+  if (options.source.strategy.empty() && options.target.strategy.empty() &&
+      options.source.step.empty() && !options.request.keep_extra) {
+    return OkStatus();
+  }
+  return InvalidInput(
+      "give SRC and DST to verify against the source; or DST alone to verify against its manifest, "
+      "without strategies, --step and --keep-extra");
 }
 
 Result<VerifyReport> VerifyAgainstSource(VerifyOptions& options, Progress& progress) {
@@ -79,6 +83,10 @@ Result<VerifyReport> VerifyAgainstSource(VerifyOptions& options, Progress& progr
 
 int Run(VerifyOptions& options) {
   const bool alone = options.target.path.empty();
+  if (const Status status = CheckVerifiesAlone(options); alone && !status.ok()) {
+    Fail(status, options.json);
+    return kExitUsage;
+  }
   const auto source = options.source.Spec();
   const auto target = options.target.Spec();
   if (!source.ok() || !target.ok()) {

@@ -349,8 +349,13 @@ Status CheckpointWriter::MakeReplica(int64_t replica, int64_t original) {
   return OkStatus();
 }
 
-Result<std::map<int64_t, std::string>> CheckpointWriter::Publish(
-    int thread_count, const std::map<int64_t, Hash128>& payload_sums) {
+std::map<int64_t, std::string> CheckpointWriter::FinalPaths() const {
+  std::map<int64_t, std::string> paths;
+  for (const int64_t rank : plan_.ranks) paths[rank] = FinalPath(rank);
+  return paths;
+}
+
+Status CheckpointWriter::Publish(int thread_count, const std::map<int64_t, Hash128>& payload_sums) {
   std::vector<StagedFile*> files;
   for (auto& [rank, file] : staged_) {
     const auto sum = payload_sums.find(rank);
@@ -376,9 +381,7 @@ Result<std::map<int64_t, std::string>> CheckpointWriter::Publish(
   static_cast<void>(RemoveTree(fs_, staging_dir_));
   static_cast<void>(SyncAll({state_dir_}));
   staging_dir_.clear();
-  std::map<int64_t, std::string> final_paths;
-  for (const auto& [rank, file] : staged_) final_paths[rank] = file.final_path;
-  return final_paths;
+  return OkStatus();
 }
 
 std::string CheckpointWriter::StagedRecordPath(int64_t rank) const {

@@ -96,15 +96,17 @@ class CheckpointWriter {
   // Where staged files are, and journals belong.
   const std::string& staging_directory() const { return staging_dir_; }
 
+  // Where the files of all ranks of the plan go.
+  std::map<int64_t, std::string> FinalPaths() const;
+
   // Step 5. Returns the path under which the file's payload is to be written, or was by the dead
   // run. Replicas are not created.
   Result<std::string> Create(int64_t rank, const FileImage& image);
   // After the last Create. `plan` is that of Begin with its cut. Nothing to do for an adopted one.
   Status SavePlan(const StagedPlan& plan);
   // Steps 6 to 10, with `thread_count` threads. `payload_sums` are the sums of the content hashes
-  // of what was written for each rank that was created. Returns the final paths of all ranks.
-  Result<std::map<int64_t, std::string>> Publish(int thread_count,
-                                                 const std::map<int64_t, Hash128>& payload_sums);
+  // of what was written for each rank that was created.
+  Status Publish(int thread_count, const std::map<int64_t, Hash128>& payload_sums);
 
  private:
   struct StagedFile {

@@ -90,7 +90,7 @@ Status Publish(FileSystem& fs, const Set& set) {
     RELAYOUT_RETURN_IF_ERROR(file->Close());
     sums[rank] = BlockTerm(StreamId("w"), 0, bytes);
   }
-  return writer->Publish(2, sums).status();
+  return writer->Publish(2, sums);
 }
 
 // All files below a directory, but locks.
@@ -271,7 +271,7 @@ TEST(WriterTest, TwoAtATime) {
   EXPECT_TRUE(first->Publish(1, {}).ok());
   EXPECT_TRUE(sibling->Publish(1, {}).ok());
   // Looked at again before publishing: the directory was empty when the stranger began.
-  EXPECT_EQ(stranger->Publish(1, {}).status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(stranger->Publish(1, {}).code(), StatusCode::kAlreadyExists);
   first.reset();
   sibling.reset();
   stranger.reset();

@@ -76,7 +76,10 @@ class Transformation {
                                           .replica_mode = request_.replica_mode},
                                          plan_));
     order_.is_complete = writer_->is_complete();
-    if (order_.is_complete) return OkStatus();
+    if (order_.is_complete) {
+      report_.file_of_rank = writer_->FinalPaths();
+      return OkStatus();
+    }
     RELAYOUT_RETURN_IF_ERROR(CreateFiles());
     RELAYOUT_RETURN_IF_ERROR(writer_->SavePlan(plan_));
     const StagedPlan& plan_in_force = writer_->adopted_plan() ? *writer_->adopted_plan() : plan_;
@@ -123,7 +126,7 @@ class Transformation {
         const auto journal,
         Journal::Create(
             fs_, JoinPath(order_.staging_directory, JournalName(order_.attempt, comm_.rank())),
-            request_.sync));
+            JournalReserve(), request_.sync));
     progress_.total_bytes = (conversion_->written_bytes() - report_.resumed_bytes) / comm_.size();
     ReplicaChooser chooser;
     RELAYOUT_ASSIGN_OR_RETURN(
@@ -147,6 +150,11 @@ class Transformation {
     report_.read_bytes = stats.read_bytes;
     report_.written_bytes = stats.written_bytes;
     return OkStatus();
+  }
+
+  // More than the lines of this process's chunks take, but for very many ranks.
+  int64_t JournalReserve() const {
+    return std::min<int64_t>(int64_t{4} << 20, 4096 + conversion_->written_bytes() / 256);
   }
 
   // Chunks in turns; the turns shift by one each round, so that no pattern of the model gives one
@@ -175,9 +183,8 @@ class Transformation {
     RELAYOUT_CHECK(report_.written_bytes + report_.resumed_bytes == conversion_->written_bytes());
     RELAYOUT_ASSIGN_OR_RETURN(
         const auto sums, contributions_.Finish(fs_, *conversion_, conversion_->thread_count()));
-    RELAYOUT_ASSIGN_OR_RETURN(report_.file_of_rank,
-                              writer_->Publish(conversion_->thread_count(), sums));
-    return OkStatus();
+    report_.file_of_rank = writer_->FinalPaths();
+    return writer_->Publish(conversion_->thread_count(), sums);
   }
 
   void FillReport() {
@@ -194,19 +201,8 @@ class Transformation {
     }
     report_.step = conversion_->source().step;
     report_.notes = std::move(conversion_->notes());
-    AddResumeNote();
-  }
-
-  void AddResumeNote() {
-    if (order_.is_complete) {
-      report_.resumed_bytes = conversion_->written_bytes();
-      report_.notes.push_back(
-          {.kind = "resumed", .message = "an earlier run had finished this conversion already"});
-    } else if (report_.resumed_bytes > 0) {
-      report_.notes.push_back({.kind = "resumed",
-                               .message = Format("went on with {} that an earlier run had written",
-                                                 HumanBytes(report_.resumed_bytes))});
-    }
+    report_.is_complete = order_.is_complete;
+    if (order_.is_complete) report_.resumed_bytes = conversion_->written_bytes();
   }
 
   FileSystem& fs_;

@@ -87,6 +87,7 @@ struct TransformReport {
   int64_t written_bytes = 0;  // Payload, replicas counted.
   int64_t target_bytes = 0;   // Size of all target files.
   int64_t resumed_bytes = 0;  // Payload that an earlier run had written.
+  bool is_complete = false;   // An earlier run had published everything: nothing was done.
   std::optional<TrainingStep> step;
   std::vector<Note> notes;
 };

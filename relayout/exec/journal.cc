@@ -80,8 +80,8 @@ std::optional<ChunkResult> ParseChunk(const std::vector<std::string_view>& words
 }  // namespace
 
 Result<std::unique_ptr<Journal>> Journal::Create(FileSystem& fs, const std::string& path,
-                                                 bool sync) {
-  RELAYOUT_ASSIGN_OR_RETURN(auto file, fs.CreateForWrite(path, 0));
+                                                 int64_t reserved_bytes, bool sync) {
+  RELAYOUT_ASSIGN_OR_RETURN(auto file, fs.CreateForWrite(path, reserved_bytes));
   std::unique_ptr<Journal> journal(new Journal(std::move(file), sync));
   RELAYOUT_RETURN_IF_ERROR(journal->AppendLine(Format("{}{}", kFirstWords, fs.Incarnation())));
   if (sync) RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory(ParentPath(path)));

@@ -25,9 +25,11 @@ namespace relayout {
 
 class Journal {
  public:
-  // Creates the file `path`, which must not exist. With `sync` MarkSynced makes it durable.
+  // Creates the file `path`, which must not exist, with space reserved for `reserved_bytes`, so
+  // that a disk that is just large enough does not fail a run half-way. With `sync` MarkSynced
+  // makes it durable.
   static Result<std::unique_ptr<Journal>> Create(FileSystem& fs, const std::string& path,
-                                                 bool sync);
+                                                 int64_t reserved_bytes, bool sync);
 
   // One call at a time.
   Status Append(const ChunkResult& result);

@@ -35,7 +35,7 @@ void ExpectSame(const ChunkResult& a, const ChunkResult& b) {
 
 // Three chunks, the first two of them synced.
 void WriteJournal(MemoryFileSystem& fs) {
-  const auto journal = Journal::Create(fs, "j", /*sync=*/true);
+  const auto journal = Journal::Create(fs, "j", /*reserved_bytes=*/2000, /*sync=*/true);
   ASSERT_TRUE(journal.ok());
   ASSERT_TRUE((*journal)->Append(Chunk(5)).ok());
   ASSERT_TRUE((*journal)->Append(Chunk(1)).ok());
@@ -86,7 +86,7 @@ TEST(JournalTest, BelievesNoBrokenLine) {
       most = std::max(most, chunks->size());
     }
   }
-  EXPECT_EQ(most, 3);  // A whole last line without its newline.
+  EXPECT_EQ(most, 3);
 }
 
 TEST(JournalTest, NeedsAFileToRead) {

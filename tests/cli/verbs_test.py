@@ -270,7 +270,9 @@ class CommandLine(CliTest):
             ["ranks", 0, 1, *strategies],
             ["ranks", "first", *strategies],
             ["inspect"],
-            ["verify", source],
+            ["verify"],
+            ["verify", source, "--src-strategy", "x.ckpt"],
+            ["verify", source, "--step", "1_1"],
             ["diff", source],
             ["merge-strategies", source],
         ]:  # fmt: skip
