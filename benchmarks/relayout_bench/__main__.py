@@ -43,7 +43,7 @@ their own on the first run; where that is impossible, their rows say so.
 examples:
   ./dev bench --quick
   ./dev bench --scenario rows-8-4 --scenario worst --warm --runs 9 --no-peers
-  ./dev bench --size 8GiB --cold --dir /mnt/scratch --no-peers"""
+  ./dev bench --size 8GiB --cold --dir SCRATCH --no-peers"""
 
 
 def _size(text: str) -> int:
