@@ -210,7 +210,12 @@ int main(int argc, char** argv) {
   int64_t ranks = 10000;
   int64_t layers = 126;
   CLI::App app{"Times planning at the scale of a large cluster."};
-  app.add_option("--ranks", ranks)->capture_default_str();
+  app.add_option("--ranks", ranks, "A multiple of 16, which tensor parallelism cuts")
+      ->check([](const std::string& text) {
+        const auto count = ParseDecimal(text);
+        return count && *count >= 16 && *count % 16 == 0 ? "" : "must be a multiple of 16";
+      })
+      ->capture_default_str();
   app.add_option("--layers", layers)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   std::string folder = std::filesystem::temp_directory_path() / "plan_bench-XXXXXX";
