@@ -212,7 +212,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Times planning at the scale of a large cluster."};
   app.add_option("--ranks", ranks, "A multiple of 16, which tensor parallelism cuts")
       ->check([](const std::string& text) {
-        const auto count = ParseDecimal(text);
+        const auto count = relayout::ParseDecimal(text);
         return count && *count >= 16 && *count % 16 == 0 ? "" : "must be a multiple of 16";
       })
       ->capture_default_str();
