@@ -2,6 +2,8 @@
 #include "relayout/convert/shared_run.h"
 
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <string>
 
 #include "relayout/base/byte_io.h"
@@ -69,13 +71,16 @@ StopRelay::StopRelay(Comm& comm, Progress& progress) : comm_(comm), progress_(pr
 }
 
 void StopRelay::Run(const std::stop_token& stop) const {
+  std::mutex mutex;
+  std::condition_variable_any ended;
   while (!stop.stop_requested()) {
     if (progress_.cancel_requested) comm_.RequestStop();
     if (comm_.StopRequested()) {
       progress_.cancel_requested = true;
       return;
     }
-    std::this_thread::sleep_for(kRelayInterval);
+    std::unique_lock lock(mutex);
+    ended.wait_for(lock, stop, kRelayInterval, [] { return false; });
   }
 }
 

@@ -14,6 +14,7 @@
 namespace relayout {
 namespace {
 
+constexpr int64_t kMib = int64_t{1} << 20;
 constexpr std::string_view kJournalPrefix = "journal-";
 constexpr int64_t kMaxCount = int64_t{1} << 62;
 
@@ -132,11 +133,12 @@ Result<StagedPlan> MakePlan(FileSystem& fs, const TransformRequest& request,
 Result<int> ThreadsFor(const WorkCut& cut, const TransformRequest& request, int thread_count) {
   const WorkCut one = ChooseWorkCut(1, request.memory_bytes, 1);
   if (one.thread_memory_bytes < cut.thread_memory_bytes) {
+    // As the option takes it: whole, and rounded up.
+    const int64_t needed_mib = (cut.thread_memory_bytes / 3 * 4 + 4) / kMib + 1;
     return InvalidInput(
         Format("--memory {}: the run that is gone on with used {} a thread; give at least --memory "
-               "{}, or convert without --resume to start anew",
-               HumanBytes(request.memory_bytes), HumanBytes(cut.thread_memory_bytes),
-               HumanBytes(cut.thread_memory_bytes / 3 * 4 + 4)));
+               "{}MiB, or convert without --resume to start anew",
+               HumanBytes(request.memory_bytes), HumanBytes(cut.thread_memory_bytes), needed_mib));
   }
   return static_cast<int>(
       std::min<int64_t>(thread_count, one.thread_memory_bytes / cut.thread_memory_bytes));
