@@ -43,6 +43,22 @@ Result<std::unique_ptr<FileLock>> LockIfPossible(FileSystem& fs, const std::stri
   return lock;
 }
 
+int64_t LastChangeOfSource(const StagedPlan& plan) {
+  int64_t last_ns = 0;
+  for (const auto& [rank, change] : plan.change_of_source) {
+    const std::vector<std::string_view> words = SplitWords(change);
+    if (!words.empty()) last_ns = std::max(last_ns, ParseDecimal(words.back()).value_or(0));
+  }
+  return last_ns;
+}
+
+bool IsSameFile(FileSystem& fs, const std::string& a, const std::string& b) {
+  const auto first = fs.Stat(a);
+  const auto second = fs.Stat(b);
+  return first.ok() && second.ok() && first->device == second->device &&
+         first->inode == second->inode;
+}
+
 }  // namespace
 
 std::string CheckpointWriter::FinalPath(int64_t rank) const {
@@ -156,17 +172,24 @@ Status CheckpointWriter::AdoptOrRemove(const std::string& folder, std::unique_pt
     return OkStatus();
   }
   // A sibling that writes other ranks of the same set.
-  if (IsSameGeneration(plan->generation, plan_.generation)) return OkStatus();
+  if (plan->ranks != plan_.ranks && IsSameGeneration(plan->generation, plan_.generation)) {
+    return OkStatus();
+  }
   return InvalidInput(
       Format("{}: holds the unfinished work of another conversion, {} has changed since; convert "
              "without --resume to start anew",
              options_.directory, difference));
 }
 
-// Does every rank of the plan have its file, and does its record say that it is of this plan?
+// Does every rank of the plan have its file, and does its record say that it is of this plan? A
+// source that was changed after the record was written is another one: fingerprints miss most
+// bytes.
 Result<bool> CheckpointWriter::IsSetComplete() {
   if (!options_.single_file.empty()) return false;
+  const int64_t source_change_ns = LastChangeOfSource(plan_);
   for (const int64_t rank : plan_.ranks) {
+    const auto record_info = fs_.Stat(RecordPath(options_.directory, rank));
+    if (record_info.ok() && record_info->modified_ns < source_change_ns) return false;
     const auto record = ReadRecord(fs_, options_.directory, rank);
     if (record.status().code() == StatusCode::kIoError) return record.status();
     if (!record.ok() || !IsSameGeneration(record->generation, plan_.generation)) return false;
@@ -256,11 +279,7 @@ Status CheckpointWriter::WriteHeaders(WritableFile& file, const FileImage& image
 
 // A power cut may undo the removal of the staged name and not the final one.
 bool CheckpointWriter::IsStaged(const StagedFile& file) const {
-  const auto staged = fs_.Stat(file.staged_path);
-  if (staged.status().code() == StatusCode::kNotFound) return false;
-  const auto published = fs_.Stat(file.final_path);
-  return !staged.ok() || !published.ok() || staged->device != published->device ||
-         staged->inode != published->inode;
+  return Exists(fs_, file.staged_path) && !IsSameFile(fs_, file.staged_path, file.final_path);
 }
 
 // Where the dead run left the file: still staged, or published already. Headers are written again:
@@ -285,7 +304,9 @@ Status CheckpointWriter::SavePlan(const StagedPlan& plan) {
   const std::string path = JoinPath(staging_dir_, kPlanFile);
   RELAYOUT_RETURN_IF_ERROR(WriteWholeFile(fs_, path + ".tmp", SerializePlan(plan), options_.sync));
   RELAYOUT_RETURN_IF_ERROR(fs_.Rename(path + ".tmp", path));
-  RELAYOUT_RETURN_IF_ERROR(SyncAll({staging_dir_, state_dir_}));
+  std::set<std::string> folders = {staging_dir_, state_dir_, options_.directory};
+  for (const std::string& created : created_directories_) folders.insert(ParentPath(created));
+  RELAYOUT_RETURN_IF_ERROR(SyncAll(folders));
   is_plan_saved_ = true;
   return OkStatus();
 }
@@ -327,8 +348,10 @@ Status CheckpointWriter::MakeReplica(int64_t replica, int64_t original) {
   StagedFile file = from;
   file.staged_path = StagedPath(replica);
   file.final_path = FinalPath(replica);
+  // Also before its original, whose new name a power cut may undo alone.
   file.is_published =
-      from.is_published && !Exists(fs_, file.staged_path) && Exists(fs_, file.final_path);
+      IsSameFile(fs_, file.staged_path, file.final_path) ||
+      (from.is_published && !Exists(fs_, file.staged_path) && Exists(fs_, file.final_path));
   if (!file.is_published) {
     const std::string& path = from.is_published ? from.final_path : from.staged_path;
     // What a dead run left half-made.
@@ -367,6 +390,8 @@ Status CheckpointWriter::Publish(int thread_count, const std::map<int64_t, Hash1
   }));
   RELAYOUT_RETURN_IF_ERROR(MakeReplicas());
   RELAYOUT_RETURN_IF_ERROR(StageRecords());
+  // Names of replicas: where a power cut undoes step 9 in part, MakeReplica sees it by them.
+  RELAYOUT_RETURN_IF_ERROR(SyncAll({staging_dir_}));
 
   RELAYOUT_ASSIGN_OR_RETURN(const auto lock, LockState());
   RELAYOUT_ASSIGN_OR_RETURN(const auto replaced, FilesToReplace());
@@ -377,6 +402,8 @@ Status CheckpointWriter::Publish(int thread_count, const std::map<int64_t, Hash1
   // run.
   moves_.clear();
   is_plan_saved_ = false;
+  // The plan first: killed in between, the next run must not take this one for unfinished.
+  static_cast<void>(fs_.RemoveFile(JoinPath(staging_dir_, kPlanFile)));
   staging_lock_.reset();
   static_cast<void>(RemoveTree(fs_, staging_dir_));
   static_cast<void>(SyncAll({state_dir_}));
