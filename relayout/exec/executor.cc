@@ -13,6 +13,7 @@
 #include "relayout/base/text.h"
 #include "relayout/exec/copy_box.h"
 #include "relayout/exec/stretch.h"
+#include "relayout/exec/tile_reads.h"
 #include "relayout/io/open_file_cache.h"
 #include "relayout/plan/runs.h"
 
@@ -236,16 +237,18 @@ class Worker {
   }
 
   Status MoveDirect(const Tile& tile) {
-    const Extent source_run = RunOf(tile.sources[0]);
-    const ShardLocation source = SourceOf(tile.sources[0]);
-    std::byte* const bytes =
-        assembled_.Reserve(std::min(kDirectBufferBytes, source_run.size_bytes));
+    return ForEachTileRead(tile, element_size(), [&](size_t i, const ReadStretch& run) {
+      return MoveRun(tile, SourceOf(tile.sources[i]), run);
+    });
+  }
+
+  Status MoveRun(const Tile& tile, const ShardLocation& source, const ReadStretch& run) {
+    std::byte* const bytes = assembled_.Reserve(std::min(kDirectBufferBytes, run.size_bytes));
     const int64_t phase = FileOffsetOf(tile.targets[0]);
-    for (int64_t done = 0; done < source_run.size_bytes;) {
+    for (int64_t done = 0; done < run.size_bytes;) {
       if (IsCancelled(shared_.progress)) return Cancelled("stopped on request");
-      const int64_t size = std::min(BytesToAlignment(phase + done), source_run.size_bytes - done);
-      RELAYOUT_RETURN_IF_ERROR(
-          ReadShard(source, source_run.offset_bytes + done, {bytes, AsSize(size)}));
+      const int64_t size = std::min(BytesToAlignment(phase + done), run.size_bytes - done);
+      RELAYOUT_RETURN_IF_ERROR(ReadShard(source, run.begin_bytes + done, {bytes, AsSize(size)}));
       for (const TargetPiece& target : tile.targets) {
         RELAYOUT_RETURN_IF_ERROR(
             WriteToAll(target, RunOf(target.piece).offset_bytes + done, {bytes, AsSize(size)}));
@@ -264,10 +267,13 @@ class Worker {
       total += piece.box.volume() * element_size();
     }
     std::byte* const pieces = gathered_.Reserve(total);
-    for (size_t i = 0; i < tile.sources.size(); ++i) {
-      if (tile.sources[i].box.volume() == 0) continue;
-      RELAYOUT_RETURN_IF_ERROR(ReadPiece(tile.sources[i], pieces + begins[i]));
-    }
+    std::byte* to = pieces;
+    RELAYOUT_RETURN_IF_ERROR(
+        ForEachTileRead(tile, element_size(), [&](size_t i, const ReadStretch& stretch) {
+          std::byte* const buffer = to;
+          to += stretch.wanted_bytes();
+          return ReadStretchOf(SourceOf(tile.sources[i]), stretch, buffer);
+        }));
     for (const TargetPiece& target : tile.targets) {
       const int64_t size = target.piece.box.volume() * element_size();
       std::byte* const assembled = assembled_.Reserve(size);
@@ -281,23 +287,16 @@ class Worker {
     return OkStatus();
   }
 
-  // Reads a piece of a source shard into a dense buffer.
-  Status ReadPiece(const ShardPiece& piece, std::byte* buffer) {
-    const ShardLocation source = SourceOf(piece);
-    return ForEachStretch(
-        piece.shard_box, piece.box, element_size(), kStridedBufferBytes,
-        [&](const ReadStretch& stretch) -> Status {
-          std::byte* const to = buffer;
-          buffer += stretch.wanted_bytes();
-          if (stretch.size_bytes == stretch.wanted_bytes()) {
-            return ReadShard(source, stretch.begin_bytes, {to, AsSize(stretch.size_bytes)});
-          }
-          std::byte* const raw = strided_.Reserve(stretch.size_bytes);
-          RELAYOUT_RETURN_IF_ERROR(
-              ReadShard(source, stretch.begin_bytes, {raw, AsSize(stretch.size_bytes)}));
-          ExtractRuns(stretch, raw, to);
-          return OkStatus();
-        });
+  // Reads the runs of a stretch into a dense buffer.
+  Status ReadStretchOf(const ShardLocation& source, const ReadStretch& stretch, std::byte* to) {
+    if (stretch.size_bytes == stretch.wanted_bytes()) {
+      return ReadShard(source, stretch.begin_bytes, {to, AsSize(stretch.size_bytes)});
+    }
+    std::byte* const raw = strided_.Reserve(stretch.size_bytes);
+    RELAYOUT_RETURN_IF_ERROR(
+        ReadShard(source, stretch.begin_bytes, {raw, AsSize(stretch.size_bytes)}));
+    ExtractRuns(stretch, raw, to);
+    return OkStatus();
   }
 
   // Writes a dense target piece, which may be several runs of its shard, to all files that store
