@@ -61,10 +61,10 @@ bool IsSameFile(FileSystem& fs, const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::string CheckpointWriter::FinalPath(int64_t rank) const {
-  if (!options_.single_file.empty()) return options_.single_file;
-  return JoinPath(JoinPath(options_.directory, Format("rank_{}", rank)),
-                  Format("{}{}{}", options_.prefix, rank, Extension(options_.format)));
+std::string FinalPath(const CheckpointWriterOptions& options, int64_t rank) {
+  if (!options.single_file.empty()) return options.single_file;
+  return JoinPath(JoinPath(options.directory, Format("rank_{}", rank)),
+                  Format("{}{}{}", options.prefix, rank, Extension(options.format)));
 }
 
 bool CheckpointWriter::IsMine(int64_t rank) const {
@@ -73,19 +73,34 @@ bool CheckpointWriter::IsMine(int64_t rank) const {
 
 std::string CheckpointWriter::StateLockPath() const { return JoinPath(state_dir_, "lock"); }
 
-Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Begin(FileSystem& fs,
-                                                                  CheckpointWriterOptions options,
-                                                                  StagedPlan plan) {
+Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Make(FileSystem& fs,
+                                                                 CheckpointWriterOptions options,
+                                                                 StagedPlan plan) {
   RELAYOUT_RETURN_IF_ERROR(CheckPrefix(options.prefix));
   if (!options.single_file.empty()) {
     RELAYOUT_CHECK(plan.ranks.size() == 1);
     options.directory = ParentPath(options.single_file);
   }
   std::sort(plan.ranks.begin(), plan.ranks.end());
-  std::unique_ptr<CheckpointWriter> writer(
+  return std::unique_ptr<CheckpointWriter>(
       new CheckpointWriter(fs, std::move(options), std::move(plan)));
+}
+
+Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Begin(FileSystem& fs,
+                                                                  CheckpointWriterOptions options,
+                                                                  StagedPlan plan) {
+  RELAYOUT_ASSIGN_OR_RETURN(auto writer, Make(fs, std::move(options), std::move(plan)));
   RELAYOUT_RETURN_IF_ERROR(writer->Prepare());
   return writer;
+}
+
+Status CheckpointWriter::CheckTarget(FileSystem& fs, CheckpointWriterOptions options,
+                                     StagedPlan plan) {
+  RELAYOUT_ASSIGN_OR_RETURN(const auto writer, Make(fs, std::move(options), std::move(plan)));
+  const auto info = fs.Stat(writer->options_.directory);
+  if (info.status().code() == StatusCode::kNotFound) return OkStatus();
+  RELAYOUT_RETURN_IF_ERROR(info.status());
+  return writer->FilesToReplace().status();
 }
 
 Status CheckpointWriter::Prepare() {

@@ -76,6 +76,9 @@ struct CheckpointWriterOptions {
   ReplicaMode replica_mode = ReplicaMode::kCopy;
 };
 
+// Where a rank's file goes.
+std::string FinalPath(const CheckpointWriterOptions& options, int64_t rank);
+
 class CheckpointWriter {
  public:
   // Steps 1 to 4, for the ranks of `plan`, whose cut is not looked at. With `resume`, fails when
@@ -83,6 +86,8 @@ class CheckpointWriter {
   static Result<std::unique_ptr<CheckpointWriter>> Begin(FileSystem& fs,
                                                          CheckpointWriterOptions options,
                                                          StagedPlan plan);
+  // Would Begin refuse because of the prefix or of files that it may not replace? Looks only.
+  static Status CheckTarget(FileSystem& fs, CheckpointWriterOptions options, StagedPlan plan);
   // Removes everything that was not published, unless it is kept for another run; errors of that
   // are ignored.
   ~CheckpointWriter();
@@ -120,7 +125,11 @@ class CheckpointWriter {
   CheckpointWriter(FileSystem& fs, CheckpointWriterOptions options, StagedPlan plan)
       : fs_(fs), options_(std::move(options)), plan_(std::move(plan)) {}
 
-  std::string FinalPath(int64_t rank) const;
+  // Not begun.
+  static Result<std::unique_ptr<CheckpointWriter>> Make(FileSystem& fs,
+                                                        CheckpointWriterOptions options,
+                                                        StagedPlan plan);
+  std::string FinalPath(int64_t rank) const { return relayout::FinalPath(options_, rank); }
   bool IsMine(int64_t rank) const;
   std::string StagedRecordPath(int64_t rank) const;
   std::string StateLockPath() const;

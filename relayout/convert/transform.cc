@@ -61,20 +61,7 @@ class Transformation {
   Status MakeOrder(const std::vector<std::string>& incarnations) {
     RELAYOUT_ASSIGN_OR_RETURN(plan_, MakePlan(fs_, request_, *conversion_));
     RELAYOUT_ASSIGN_OR_RETURN(
-        writer_, CheckpointWriter::Begin(fs_,
-                                         {.directory = request_.target_directory,
-                                          .prefix = request_.prefix,
-                                          .format = conversion_->format(),
-                                          .single_file = request_.target_file,
-                                          .whole_set = !conversion_->is_partial(),
-                                          .overwrite = request_.overwrite,
-                                          .sync = request_.sync,
-                                          .crc_trailer = request_.crc_trailer,
-                                          .resume = request_.resume,
-                                          .rank_count = conversion_->target().rank_count(),
-                                          .original_of_replica = conversion_->original_of_replica(),
-                                          .replica_mode = request_.replica_mode},
-                                         plan_));
+        writer_, CheckpointWriter::Begin(fs_, WriterOptionsOf(request_, *conversion_), plan_));
     order_.is_complete = writer_->is_complete();
     if (order_.is_complete) {
       report_.file_of_rank = writer_->FinalPaths();

@@ -130,6 +130,22 @@ Result<StagedPlan> MakePlan(FileSystem& fs, const TransformRequest& request,
   return plan;
 }
 
+CheckpointWriterOptions WriterOptionsOf(const TransformRequest& request,
+                                        const Conversion& conversion) {
+  return {.directory = request.target_directory,
+          .prefix = request.prefix,
+          .format = conversion.format(),
+          .single_file = request.target_file,
+          .whole_set = !conversion.is_partial(),
+          .overwrite = request.overwrite,
+          .sync = request.sync,
+          .crc_trailer = request.crc_trailer,
+          .resume = request.resume,
+          .rank_count = conversion.target().rank_count(),
+          .original_of_replica = conversion.original_of_replica(),
+          .replica_mode = request.replica_mode};
+}
+
 Result<int> ThreadsFor(const WorkCut& cut, const TransformRequest& request, int thread_count) {
   const WorkCut one = ChooseWorkCut(1, request.memory_bytes, 1);
   if (one.thread_memory_bytes < cut.thread_memory_bytes) {

@@ -13,6 +13,7 @@
 
 #include "relayout/base/status.h"
 #include "relayout/checkpoint/staged_plan.h"
+#include "relayout/checkpoint/writer.h"
 #include "relayout/exec/work.h"
 
 namespace relayout {
@@ -36,6 +37,10 @@ struct WorkOrder {
 // What the work of this run is made from and how it is cut; reads samples of the source files.
 Result<StagedPlan> MakePlan(FileSystem& fs, const TransformRequest& request,
                             const Conversion& conversion);
+
+// How the target is written.
+CheckpointWriterOptions WriterOptionsOf(const TransformRequest& request,
+                                        const Conversion& conversion);
 
 // As many of `thread_count` threads as the memory allows with this cut, which may be another run's.
 Result<int> ThreadsFor(const WorkCut& cut, const TransformRequest& request, int thread_count);
