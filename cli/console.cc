@@ -27,13 +27,6 @@ void OnSignal(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
-std::string TimeText(double seconds) {
-  const int64_t whole = std::llround(seconds);
-  if (whole < 60) return Format("{} s", whole);
-  if (whole < 3600) return Format("{} min {} s", whole / 60, whole % 60);
-  return Format("{} h {} min", whole / 3600, whole / 60 % 60);
-}
-
 }  // namespace
 
 int ExitCodeOf(const Status& status) {
@@ -68,6 +61,13 @@ int Fail(const Status& status, bool json) {
 }
 
 void Print(const std::string& line) { std::printf("%s\n", line.c_str()); }
+
+std::string TimeText(double seconds) {
+  const int64_t whole = std::llround(seconds);
+  if (whole < 60) return Format("{} s", whole);
+  if (whole < 3600) return Format("{} min {} s", whole / 60, whole % 60);
+  return Format("{} h {} min", whole / 3600, whole / 60 % 60);
+}
 
 std::string RateText(int64_t bytes, double seconds) {
   return HumanBytes(static_cast<int64_t>(static_cast<double>(bytes) / std::max(seconds, 1e-3))) +

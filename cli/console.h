@@ -48,6 +48,9 @@ class ProgressLine {
   std::unique_ptr<Ticker> ticker_;
 };
 
+// "12 s", "3 min 5 s", "2 h 40 min".
+std::string TimeText(double seconds);
+
 // "1.5 GiB/s".
 std::string RateText(int64_t bytes, double seconds);
 

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/table.h"
 #include "relayout/base/json_writer.h"
 #include "relayout/base/text.h"
 #include "relayout/convert/checkpoint_set.h"
@@ -33,31 +34,6 @@ cut in 2 again by the optimizer split among the ranks that would hold the same.)
 struct InspectOptions {
   SetOptions set;
   bool json = false;
-};
-
-// A table with left-aligned columns as wide as their longest cell.
-class Table {
- public:
-  explicit Table(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
-  void Add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-
-  void PrintAll() const {
-    std::vector<size_t> widths(rows_[0].size());
-    for (const auto& row : rows_) {
-      for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-    }
-    for (const auto& row : rows_) {
-      std::string line;
-      for (size_t c = 0; c < row.size(); ++c) {
-        line += (c == 0 ? "" : "  ") + row[c];
-        if (c + 1 < row.size()) line.append(widths[c] - row[c].size(), ' ');
-      }
-      Print(line);
-    }
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
 };
 
 std::string TypeText(const ValueView& value) {

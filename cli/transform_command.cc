@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/dry_run.h"
 #include "cli/options.h"
 #include "cli/world.h"
 #include "relayout/base/json_writer.h"
@@ -21,6 +22,11 @@ the whole model). DST gets rank_<r>/<prefix><r>.ckpt for every rank of the targe
 under their names only when all of them are whole and on disk.
 
   relayout transform src_checkpoints dst_checkpoints \
+      --src-strategy src_strategy.ckpt --dst-strategy dst_strategy.ckpt
+
+What it would take, to the byte, and how one tensor is put together:
+
+  relayout transform src_checkpoints dst_checkpoints --dry-run --explain layer1.weight \
       --src-strategy src_strategy.ckpt --dst-strategy dst_strategy.ckpt
 
 DST/.relayout keeps a record of each file: what it was made from, so that runs that each write one rank
@@ -46,6 +52,7 @@ struct TransformOptions {
   std::string memory = "256MiB";
   std::string replicas = "copy";
   TransformRequest request;
+  DryRunFlags dry_run;
   bool no_sync = false;
   bool no_crc_check = false;
   bool json = false;
@@ -155,6 +162,10 @@ int Run(TransformOptions& options) {
     if (speaks) Fail(status, options.json);
     return kExitUsage;
   }
+  // A dry run is small: one process does it.
+  if (options.dry_run.is_wanted()) {
+    return speaks ? DryRun(*request, options.dry_run, options.json) : kExitOk;
+  }
   const auto fs = NewPosixFileSystem();
   ProgressLine line("converting", speaks);
   request->progress = &line.progress();
@@ -226,6 +237,7 @@ void AddTransformCommand(CLI::App& app, int& exit_code) {
                    "linked (hardlink: changing one changes both)")
       ->check(CLI::IsMember({"copy", "hardlink", "reflink"}))
       ->capture_default_str();
+  AddDryRunOptions(*command, options->dry_run);
   AddThreadsOption(*command, request.thread_count);
   command->add_option("--memory", options->memory, "Memory to use, at least 64MiB")
       ->type_name("SIZE")
