@@ -16,8 +16,9 @@
 namespace relayout::cli {
 namespace {
 
-constexpr size_t kListedFiles = 16;    // More than these are summed up,
-constexpr size_t kLargestFiles = 8;    // and so many listed.
+constexpr size_t kListedFiles = 16;  // More than these are summed up,
+constexpr size_t kLargestFiles = 8;  // and so many listed.
+constexpr int64_t kSmallPieceBytes = int64_t{128} << 10;
 constexpr size_t kListedReplicas = 8;  // Groups of source ranks that hold the same.
 
 // "1.5 MiB (1605632 bytes)".
@@ -112,6 +113,12 @@ void PrintTime(const DryRunReport& report, bool sync) {
                RateText(probe.copied_bytes, probe.read_seconds),
                RateText(probe.copied_bytes, probe.write_seconds)));
   Print("         Source files that were read lately come from memory; reading others is slower.");
+  const int64_t piece_bytes =
+      (report.read_bytes + report.written_bytes) / std::max<int64_t>(1, report.piece_count);
+  if (piece_bytes < kSmallPieceBytes) {
+    Print(Format("         It moves {} of {} on average: so small ones take longer than that.",
+                 Count(report.piece_count, "piece"), HumanBytes(piece_bytes)));
+  }
   if (!sync) {
     Print(
         "         Without sync the probe wrote to memory; once that is full, the disk's pace "
@@ -267,7 +274,7 @@ void PrintJson(const DryRunReport& report) {
   json.Key("target_ranks").Int(report.target_rank_count).Key("values").Int(report.value_count);
   json.Key("read_bytes").Int(report.read_bytes).Key("checked_bytes").Int(report.checked_bytes);
   json.Key("written_bytes").Int(report.written_bytes);
-  json.Key("payload_bytes").Int(report.payload_bytes);
+  json.Key("payload_bytes").Int(report.payload_bytes).Key("pieces").Int(report.piece_count);
   WriteFiles(json, report);
   WriteNeeds(json, report);
   WriteExplained(json, report);

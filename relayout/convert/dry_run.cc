@@ -27,10 +27,32 @@ constexpr int64_t kSlackBytes = int64_t{4} << 20;
 
 int64_t ShardCount(const PlacedTensor& placed) { return placed.partition.layout().shard_count(); }
 
-int64_t BytesOfShard(const Transfer& transfer, int64_t shard) {
-  const Partition& partition = transfer.source.partition;
-  return partition.BoxOf(partition.layout().CellOfShard(shard)).volume() *
-         transfer.element_size_bytes;
+int64_t BytesOfShard(const Transfer& transfer, const Partition& partition, size_t shard) {
+  const Dims cell = partition.layout().CellOfShard(static_cast<int64_t>(shard));
+  return partition.BoxOf(cell).volume() * transfer.element_size_bytes;
+}
+
+// Of the target shards that somebody wants.
+int64_t LargestTarget(const Transfer& transfer) {
+  int64_t largest = 0;
+  for (const TransferTarget& target : transfer.targets) {
+    for (size_t shard = 0; shard < target.ranks_of_shard.size(); ++shard) {
+      if (target.ranks_of_shard[shard].empty()) continue;
+      largest = std::max(largest, BytesOfShard(transfer, target.placed.partition, shard));
+    }
+  }
+  return largest;
+}
+
+// Parts of files that are read or written by themselves, at least.
+int64_t PieceCount(const Transfer& transfer) {
+  int64_t count =
+      std::ssize(transfer.source_ranks) -
+      std::count(transfer.source_ranks.begin(), transfer.source_ranks.end(), Transfer::kNoRank);
+  for (const TransferTarget& target : transfer.targets) {
+    for (const auto& ranks : target.ranks_of_shard) count += std::ssize(ranks);
+  }
+  return count;
 }
 
 // What is read of the files of source ranks.
@@ -45,7 +67,7 @@ class ReadCount {
     for (size_t shard = 0; shard < transfer.source_ranks.size(); ++shard) {
       const int64_t rank = transfer.source_ranks[shard];
       if (rank == Transfer::kNoRank) continue;
-      of_rank_[rank] += BytesOfShard(transfer, static_cast<int64_t>(shard));
+      of_rank_[rank] += BytesOfShard(transfer, transfer.source.partition, shard);
     }
     return OkStatus();
   }
@@ -83,7 +105,7 @@ class ReplicaCount {
     for (size_t shard = 0; shard < transfer.source_ranks.size(); ++shard) {
       const int64_t rank = transfer.source_ranks[shard];
       if (rank == Transfer::kNoRank) continue;
-      (*groups[shard])[rank] += BytesOfShard(transfer, static_cast<int64_t>(shard));
+      (*groups[shard])[rank] += BytesOfShard(transfer, transfer.source.partition, shard);
     }
   }
 
@@ -124,10 +146,14 @@ class MemoryCount {
 
   void Add(const Transfer& transfer) {
     const TileOptions options = ChooseTileOptions(transfer, cut_.thread_memory_bytes);
-    const int64_t size = Box::Whole(transfer.shape()).volume() * transfer.element_size_bytes;
+    const int64_t largest = LargestTarget(transfer);
+    const int64_t size = transfer.wants_everything()
+                             ? Box::Whole(transfer.shape()).volume() * transfer.element_size_bytes
+                             : largest;
     const int64_t tile = std::min(options.gather_bytes, size);
     // The pieces gathered and one target piece; strided reads; the buffer of direct copies.
-    buffer_bytes_ = std::max(buffer_bytes_, 2 * tile + 2 * kStridedBufferBytes);
+    buffer_bytes_ =
+        std::max(buffer_bytes_, tile + std::min(tile, largest) + 2 * kStridedBufferBytes);
 
     int64_t shards = ShardCount(transfer.source);
     int64_t ranks = 0;
@@ -193,13 +219,14 @@ class DryRunner {
       return NotFound(Format("--explain {}: the target has no value of this name{}",
                              Printable(wanted),
                              names.empty() ? "; `relayout inspect` lists the names"
-                                           : ", but " + JoinLimited(Printables(names))));
+                                           : "; near it: " + JoinLimited(Printables(names))));
     }
     return OkStatus();
   }
 
   static std::vector<std::string> Printables(const std::vector<std::string>& names) {
     std::vector<std::string> printable;
+    printable.reserve(names.size());
     for (const std::string& name : names) printable.push_back(Printable(name));
     return printable;
   }
@@ -219,6 +246,7 @@ class DryRunner {
       RELAYOUT_RETURN_IF_ERROR(reads.Add(transfer));
       replicas.Add(transfer);
       memory.Add(transfer);
+      report_.piece_count += PieceCount(transfer);
       KeepForExplanation(static_cast<size_t>(i), transfer);
     }
     ListSources(reads);
@@ -301,7 +329,9 @@ class DryRunner {
           std::max(memory.headers_bytes, 2 * (plan.size_bytes - plan.payload_bytes) +
                                              std::ssize(plan.values) * kHeaderEntryBytes);
     }
-    memory.other_bytes = kSlackBytes + memory.thread_count * kThreadBytes;
+    // Half of the buffers again: growing ones leave holes in the heap.
+    memory.other_bytes =
+        kSlackBytes + memory.thread_count * (kThreadBytes + memory.buffer_bytes / 2);
   }
 
   // Would it fit, and would it be let?

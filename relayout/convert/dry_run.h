@@ -85,6 +85,10 @@ struct DryRunReport {
   int64_t payload_bytes = 0;  // Written.
   int64_t written_bytes = 0;  // Payload, headers and trailers.
 
+  // Shards read and written: so many parts of files at least are asked for one by one. Where they
+  // are small, they and not the bytes decide how long it takes.
+  int64_t piece_count = 0;
+
   DryRunMemory memory;
   // The nearest directory of the target that exists, and what its file system has to spare. What
   // is written stands beside what is replaced until the end, so all of it is needed.
@@ -92,7 +96,7 @@ struct DryRunReport {
   int64_t free_bytes = 0;
 
   std::optional<ProbeResult> probe;
-  std::optional<double> estimated_seconds;
+  std::optional<double> estimated_seconds;  // At the pace of the probe, whose pieces are large.
 
   struct Explained {
     std::string name;

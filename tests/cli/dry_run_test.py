@@ -155,7 +155,7 @@ class Explain(CliTest):
         message = self.refused(1, "transform", *retrain(), self.folder / "dst",
                                "--explain", "layer1.wieght")  # fmt: skip
         self.assertIn("--explain layer1.wieght: ", message)
-        self.assertIn("but layer1.weight", message)
+        self.assertIn("near it: layer1.weight", message)
 
 
 class Scale(CliTest):

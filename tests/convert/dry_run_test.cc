@@ -200,7 +200,7 @@ TEST_F(DryRunTest, ExplainsNamesAndOffersNearOnes) {
   EXPECT_EQ(report.explained[1].name, name);
   const auto unknown = DryRunTransform(fs_, request_, {.explain = {name + "x"}});
   EXPECT_EQ(unknown.status().code(), StatusCode::kNotFound);
-  EXPECT_THAT(unknown.status().message(), HasSubstr("but " + name));
+  EXPECT_THAT(unknown.status().message(), HasSubstr("near it: " + name));
 }
 
 TEST_F(DryRunTest, FailsAsTheRunDoes) {
