@@ -148,7 +148,8 @@ void PrintTotals(const DryRunReport& report, bool sync) {
   }
   PrintMemory(report.memory);
   if (!report.disk_path.empty()) {
-    Print(Format("disk     {} needed, {} free in {}", HumanBytes(report.written_bytes),
+    Print(Format("disk     {} needed, {} of it for records; {} free in {}",
+                 HumanBytes(report.disk_bytes()), HumanBytes(report.record_bytes),
                  HumanBytes(report.free_bytes), report.disk_path));
   }
   PrintTime(report, sync);
@@ -213,7 +214,7 @@ void WriteNeeds(JsonWriter& json, const DryRunReport& report) {
   json.Key("headers_bytes").Int(memory.headers_bytes);
   json.Key("other_bytes").Int(memory.other_bytes).EndObject();
   json.Key("disk").BeginObject().Key("path").String(report.disk_path);
-  json.Key("needed_bytes").Int(report.written_bytes);
+  json.Key("needed_bytes").Int(report.disk_bytes()).Key("record_bytes").Int(report.record_bytes);
   json.Key("free_bytes").Int(report.free_bytes).EndObject();
   if (!report.probe) return;
   json.Key("probe").BeginObject().Key("copied_bytes").Int(report.probe->copied_bytes);

@@ -8,6 +8,8 @@
 #include "relayout/base/heap.h"
 #include "relayout/base/near_names.h"
 #include "relayout/base/text.h"
+#include "relayout/checkpoint/manifest.h"
+#include "relayout/checkpoint/staged_plan.h"
 #include "relayout/checkpoint/writer.h"
 #include "relayout/convert/conversion.h"
 #include "relayout/convert/work_order.h"
@@ -23,6 +25,12 @@ constexpr int64_t kRecordBytes = 1024;                   // A rank's file, kept 
 constexpr int64_t kPieceBytes = 2 * sizeof(ShardPiece);  // With its part of vectors.
 constexpr int64_t kHeaderEntryBytes = 128;               // A value's, while a file is created.
 constexpr int64_t kThreadBytes = int64_t{512} << 10;     // Stack and heap of its own.
+constexpr int64_t kJobBytes = int64_t{32} << 10;         // As in exec/work.cc.
+constexpr int64_t kNumbersBytes = 64;                    // Rank and size in a record.
+constexpr int64_t kJournalBytes = 4096;
+constexpr int64_t kJournalLineBytes = 128;
+constexpr int64_t kJournalEntryBytes = 64;
+constexpr int64_t kTornTextBytes = 24;
 constexpr int64_t kSlackBytes = int64_t{4} << 20;
 
 int64_t ShardCount(const PlacedTensor& placed) { return placed.partition.layout().shard_count(); }
@@ -139,10 +147,10 @@ class ReplicaCount {
   std::map<std::pair<const void*, int64_t>, std::vector<BytesOfRank*>> of_layout_;
 };
 
-// What the work on all values takes beside what is held already.
-class MemoryCount {
+// What the work on all values takes: memory beside what is held already, and room for its journal.
+class WorkCount {
  public:
-  explicit MemoryCount(const WorkCut& cut) : cut_(cut) {}
+  explicit WorkCount(const WorkCut& cut) : cut_(cut) {}
 
   void Add(const Transfer& transfer) {
     const TileOptions options = ChooseTileOptions(transfer, cut_.thread_memory_bytes);
@@ -165,23 +173,32 @@ class MemoryCount {
     const int64_t pieces = shards * (2 + chunk / options.gather_bytes);
     chunk_bytes_ = std::max(chunk_bytes_, pieces * kPieceBytes);
     // Where a chunk ends, a block of each shard stays open on both sides.
-    torn_bytes_ += static_cast<double>(WrittenBytes(transfer)) /
-                   static_cast<double>(cut_.chunk_bytes) * static_cast<double>(ranks) * 4 *
-                   static_cast<double>(sizeof(TornBlock));
+    const double chunks =
+        static_cast<double>(WrittenBytes(transfer)) / static_cast<double>(cut_.chunk_bytes);
+    touched_files_ += chunks * static_cast<double>(ranks);
+    line_bytes_ += WrittenBytes(transfer) + kJobBytes;
   }
 
+  // Text of about this length; see exec/journal.h.
+  int64_t journal_bytes(int64_t file_count) const {
+    const int64_t chunk_count = line_bytes_ / cut_.chunk_bytes + 1;
+    return kJournalBytes + chunk_count * (kJournalLineBytes + file_count * kJournalEntryBytes) +
+           static_cast<int64_t>(touched_files_) * (kJournalEntryBytes + 4 * kTornTextBytes);
+  }
   int64_t buffer_bytes() const { return buffer_bytes_; }
   // One chunk for each thread and the one that is being put together; many of tiny tensors.
   int64_t work_bytes(int thread_count, int64_t value_count) const {
-    const int64_t tiny = std::min(value_count, cut_.chunk_bytes >> 15) * 4 * kPieceBytes;
-    return (thread_count + 1) * (chunk_bytes_ + tiny) + static_cast<int64_t>(torn_bytes_);
+    const int64_t tiny = std::min(value_count, cut_.chunk_bytes / kJobBytes) * 4 * kPieceBytes;
+    return (thread_count + 1) * (chunk_bytes_ + tiny) +
+           static_cast<int64_t>(touched_files_) * 4 * int64_t{sizeof(TornBlock)};
   }
 
  private:
   const WorkCut cut_;
   int64_t buffer_bytes_ = 0;
   int64_t chunk_bytes_ = 0;
-  double torn_bytes_ = 0;
+  double touched_files_ = 0;  // Over all chunks, beside the first one of each value.
+  int64_t line_bytes_ = 0;    // The length of the line in exec/work.h.
 };
 
 class DryRunner {
@@ -237,7 +254,7 @@ class DryRunner {
                          .thread_memory_bytes = plan_.thread_memory_bytes};
     ReadCount reads(cut);
     ReplicaCount replicas(conversion_->source().catalog);
-    MemoryCount memory(cut);
+    WorkCount work(cut);
     ReplicaChooser chooser;
     explained_.resize(options_.explain.size());
     for (int64_t i = 0; i < conversion_->job_count(); ++i) {
@@ -245,13 +262,14 @@ class DryRunner {
                                 conversion_->Plan(static_cast<size_t>(i), chooser));
       RELAYOUT_RETURN_IF_ERROR(reads.Add(transfer));
       replicas.Add(transfer);
-      memory.Add(transfer);
+      work.Add(transfer);
       report_.piece_count += PieceCount(transfer);
       KeepForExplanation(static_cast<size_t>(i), transfer);
     }
     ListSources(reads);
     report_.replicas = replicas.Take();
-    FillMemory(memory);
+    FillMemory(work);
+    FillRecords(work);
     for (auto& explained : explained_) report_.explained.push_back(*std::move(explained));
     return OkStatus();
   }
@@ -314,7 +332,7 @@ class DryRunner {
     report_.notes = std::move(conversion_->notes());
   }
 
-  void FillMemory(const MemoryCount& count) {
+  void FillMemory(const WorkCount& count) {
     DryRunMemory& memory = report_.memory;
     memory.held_bytes = PeakMemoryBytes();
     memory.thread_count = conversion_->thread_count();
@@ -334,6 +352,22 @@ class DryRunner {
         kSlackBytes + memory.thread_count * (kThreadBytes + memory.buffer_bytes / 2);
   }
 
+  // The staged plan, a record of each file, the journal.
+  void FillRecords(const WorkCount& count) {
+    int64_t record_bytes = 0;
+    if (request_.target_file.empty()) {
+      const ManifestRecord record{.generation = plan_.generation,
+                                  .rank_count = conversion_->target().rank_count(),
+                                  .file_name = request_.prefix,
+                                  .size_bytes = 0,
+                                  .content_hash = {}};
+      record_bytes = std::ssize(SerializeRecord(record)) + kNumbersBytes;
+    }
+    report_.record_bytes = std::ssize(SerializePlan(plan_)) +
+                           record_bytes * std::ssize(conversion_->target_ranks()) +
+                           count.journal_bytes(std::ssize(conversion_->files()));
+  }
+
   // Would it fit, and would it be let?
   void LookAtTarget() {
     const std::string target =
@@ -345,12 +379,11 @@ class DryRunner {
     const Status refused =
         CheckpointWriter::CheckTarget(fs_, WriterOptionsOf(request_, *conversion_), plan_);
     if (!refused.ok()) report_.problems.push_back(refused);
-    if (report_.written_bytes > report_.free_bytes) {
-      report_.problems.push_back(IoError(
-          Format("{}: the file system has {} free, {} are needed: {} more", report_.disk_path,
-                 HumanBytes(report_.free_bytes), HumanBytes(report_.written_bytes),
-                 HumanBytes(report_.written_bytes - report_.free_bytes))));
-    }
+    if (report_.disk_bytes() <= report_.free_bytes) return;
+    report_.problems.push_back(
+        IoError(Format("{}: the file system has {} free, {} are needed: {} more", report_.disk_path,
+                       HumanBytes(report_.free_bytes), HumanBytes(report_.disk_bytes()),
+                       HumanBytes(report_.disk_bytes() - report_.free_bytes))));
   }
 
   Status FindDisk(const std::string& target) {

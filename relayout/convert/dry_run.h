@@ -84,6 +84,8 @@ struct DryRunReport {
   int64_t checked_bytes = 0;
   int64_t payload_bytes = 0;  // Written.
   int64_t written_bytes = 0;  // Payload, headers and trailers.
+  // At most, beside that: the journal of the run and a record of each file, for DST/.relayout.
+  int64_t record_bytes = 0;
 
   // Shards read and written: so many parts of files at least are asked for one by one. Where they
   // are small, they and not the bytes decide how long it takes.
@@ -94,6 +96,7 @@ struct DryRunReport {
   // is written stands beside what is replaced until the end, so all of it is needed.
   std::string disk_path;
   int64_t free_bytes = 0;
+  int64_t disk_bytes() const { return written_bytes + record_bytes; }
 
   std::optional<ProbeResult> probe;
   std::optional<double> estimated_seconds;  // At the pace of the probe, whose pieces are large.
