@@ -8,6 +8,7 @@
 
 #include "relayout/base/check.h"
 #include "relayout/base/content_hash.h"
+#include "relayout/format/mindspore/crc_trailer.h"
 
 namespace relayout {
 namespace {
@@ -109,6 +110,15 @@ Result<Hash128> HashStoredBlock(const ReadableFile& file, std::string_view name,
     rest = rest.subspan(piece);
   }
   return BlockTerm(StreamId(name), block, bytes);
+}
+
+Result<std::optional<Hash128>> HashFileWithoutValues(FileSystem& fs, const std::string& path) {
+  RELAYOUT_ASSIGN_OR_RETURN(const auto file, fs.OpenForRead(path));
+  if (file->size_bytes() == 0) return std::optional(Hash128());
+  if (file->size_bytes() != kCrcTrailerBytes) return std::optional<Hash128>();
+  std::array<std::byte, kCrcTrailerBytes> trailer{};
+  RELAYOUT_RETURN_IF_ERROR(file->ReadAt(0, trailer));
+  return std::optional(HashTrailer(trailer));
 }
 
 Result<Hash128> HashCheckpointFile(FileSystem& fs, const RankFile& file,

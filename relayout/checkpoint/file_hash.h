@@ -5,7 +5,9 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "relayout/base/hash.h"
@@ -23,6 +25,10 @@ Hash128 HashTrailer(std::span<const std::byte> trailer);
 // What block `block` of the value `name`, whose bytes are at `extents`, adds.
 Result<Hash128> HashStoredBlock(const ReadableFile& file, std::string_view name,
                                 std::span<const Extent> extents, int64_t block);
+
+// Of a .ckpt file without any value, which readers refuse: it is empty, or a trailer alone. Nothing
+// when it is longer.
+Result<std::optional<Hash128>> HashFileWithoutValues(FileSystem& fs, const std::string& path);
 
 // Of a whole file, read once from begin to end; counts what it has read in *done_bytes and stops
 // with kCancelled when *cancel becomes true (both may be null).

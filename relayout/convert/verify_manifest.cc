@@ -29,6 +29,8 @@ class ManifestCheck {
     RELAYOUT_RETURN_IF_ERROR(CheckRanks());
     RELAYOUT_RETURN_IF_ERROR(CheckGenerations());
     RELAYOUT_RETURN_IF_ERROR(CheckOtherFiles());
+    RELAYOUT_RETURN_IF_ERROR(CheckOtherFolders());
+    SetForeignRecordsAside();
     std::vector<std::optional<std::string>> problems(records_.size());
     std::vector<const std::pair<const int64_t, ManifestRecord>*> items;
     for (const auto& item : records_) items.push_back(&item);
@@ -106,7 +108,12 @@ class ManifestCheck {
   Status CheckGenerations() {
     const auto& [first_rank, first] = *records_.begin();
     for (const auto& [rank, record] : records_) {
-      const std::string difference = DescribeDifference(first.generation, record.generation);
+      if (rank >= record.rank_count) {
+        AddProblem(Format("{}: the manifest has a record of rank {}, but the set has {}",
+                          request_.directory, rank, Count(record.rank_count, "rank")));
+      }
+      std::string difference = DescribeDifference(first.generation, record.generation);
+      if (record.rank_count != first.rank_count) difference = "the number of ranks";
       if (difference.empty()) continue;
       AddProblem(Format("{}: rank {} and rank {} are of different conversions: {} differs",
                         request_.directory, first_rank, rank, difference));
@@ -128,6 +135,35 @@ class ManifestCheck {
     return OkStatus();
   }
 
+  // Nor would one that takes every rank folder miss those of a larger set.
+  Status CheckOtherFolders() {
+    if (!request_.ranks.empty()) return OkStatus();
+    RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(request_.directory));
+    for (const DirectoryEntry& entry : entries) {
+      const auto rank = RankOfFolder(entry.name);
+      if (!rank || records_.contains(*rank) || entry.kind != FileKind::kDirectory) continue;
+      const std::string folder = JoinPath(request_.directory, entry.name);
+      RELAYOUT_ASSIGN_OR_RETURN(const auto files, fs_.List(folder));
+      for (const DirectoryEntry& file : files) {
+        if (FormatOfName(file.name)) {
+          AddProblem(Format("{}: is not in the manifest", JoinPath(folder, file.name)));
+        }
+      }
+    }
+    return OkStatus();
+  }
+
+  // A record that names another rank's file, or one elsewhere, says nothing about its own.
+  void SetForeignRecordsAside() {
+    std::erase_if(records_, [this](const auto& item) {
+      const auto& [rank, record] = item;
+      if (ParentPath(record.file_name) == Format("rank_{}", rank)) return false;
+      AddProblem(Format("{}: is no record of rank {}: its file is {}",
+                        RecordPath(request_.directory, rank), rank, Printable(record.file_name)));
+      return true;
+    });
+  }
+
   // What is wrong with a file, or nothing.
   Result<std::optional<std::string>> CheckFile(int64_t rank, const ManifestRecord& record) {
     const std::string path = JoinPath(request_.directory, record.file_name);
@@ -140,6 +176,8 @@ class ManifestCheck {
       return std::optional(Format("{}: has {} bytes, its manifest says {}", path, info->size_bytes,
                                   record.size_bytes));
     }
+    RELAYOUT_ASSIGN_OR_RETURN(const auto without_values, HashFileWithoutValues(fs_, path));
+    if (without_values == record.content_hash) return NoteFile(0);
     const auto catalog = Catalog::Open(fs_, {{rank, path}}, 1);
     if (!catalog.ok()) {
       if (catalog.status().code() == StatusCode::kIoError) return catalog.status();
@@ -148,11 +186,16 @@ class ManifestCheck {
     const auto* cancel = request_.progress ? &request_.progress->cancel_requested : nullptr;
     RELAYOUT_ASSIGN_OR_RETURN(const Hash128 hash,
                               HashCheckpointFile(fs_, catalog->files()[0], &done_bytes(), cancel));
-    ++file_count_;
-    value_count_ += static_cast<int64_t>(catalog->files()[0].values->size());
+    static_cast<void>(NoteFile(static_cast<int64_t>(catalog->files()[0].values->size())));
     if (hash == record.content_hash) return std::optional<std::string>();
     return std::optional(Format("{}: damaged: its bytes hash to {}, its manifest says {}", path,
                                 ToHex(hash), ToHex(record.content_hash)));
+  }
+
+  std::optional<std::string> NoteFile(int64_t value_count) {
+    ++file_count_;
+    value_count_ += value_count;
+    return std::nullopt;
   }
 
   FileSystem& fs_;

@@ -22,58 +22,12 @@
 #include "relayout/comm/thread_comm.h"
 #include "relayout/io/fault_file_system.h"
 #include "tests/convert/whole_runs.h"
+#include "tests/oracle/world.h"
 
 namespace relayout::oracle {
 namespace {
 
-constexpr int64_t kBlockBytes = 1024;  // Of base/content_hash.h.
 constexpr int kWorlds = 60;
-
-// --- The content hash, by its definition
-// ----------------------------------------------------------
-
-using Uint128 = unsigned __int128;
-
-Uint128 NaiveSum(uint64_t stream, std::string_view bytes) {
-  Uint128 sum = 0;
-  for (size_t begin = 0, block = 0; begin < bytes.size(); begin += kBlockBytes, ++block) {
-    const std::string_view part = bytes.substr(begin, kBlockBytes);
-    const Hash128 inner = HashBytes(std::as_bytes(std::span(part)));
-    const uint64_t words[] = {inner.low, inner.high, stream, block};
-    const Hash128 term = HashBytes(std::as_bytes(std::span(words)));
-    sum += Uint128{term.high} << 64 | term.low;
-  }
-  return sum;
-}
-
-uint64_t Id(std::string_view name) { return Hash64(std::as_bytes(std::span(name))); }
-
-std::string NaiveContentHash(MemoryFileSystem& fs, const std::string& path) {
-  const std::string bytes = *fs.FileBytes(path);
-  const auto catalog = Catalog::Open(fs, {{0, path}}, 1);
-  if (!catalog.ok()) return catalog.status().message();
-  const RankFile& file = catalog->files()[0];
-  const size_t end = file.crc32 ? static_cast<size_t>(file.crc_covers_bytes) : bytes.size();
-  std::vector<bool> is_payload(bytes.size(), false);
-  Uint128 sum = NaiveSum(Id("") + 1, std::string_view(bytes).substr(end));
-  for (const ValueView& value : *file.values) {
-    std::string payload;
-    for (const Extent& extent : value.extents) {
-      const auto begin = static_cast<size_t>(extent.offset_bytes);
-      const auto size = static_cast<size_t>(extent.size_bytes);
-      payload += bytes.substr(begin, size);
-      std::fill_n(is_payload.begin() + extent.offset_bytes, size, true);
-    }
-    sum += NaiveSum(Id(value.name), payload);
-  }
-  std::string headers;
-  for (size_t i = 0; i < end; ++i) {
-    if (!is_payload[i]) headers += bytes[i];
-  }
-  sum += NaiveSum(Id(""), headers);
-  return ToHex(
-      Hash128{.high = static_cast<uint64_t>(sum >> 64), .low = static_cast<uint64_t>(sum)});
-}
 
 // Does the manifest name every file with its size and hash?
 std::string CheckManifest(MemoryFileSystem& fs, const std::string& directory) {
@@ -86,7 +40,7 @@ std::string CheckManifest(MemoryFileSystem& fs, const std::string& directory) {
     if (!record.ok()) return record.status().message();
     if (JoinPath(directory, record->file_name) != path) return "names " + record->file_name;
     if (record->size_bytes != std::ssize(bytes)) return path + ": another size";
-    const std::string naive = NaiveContentHash(fs, path);
+    const std::string naive = ToHex(NaiveContentHash(fs, path));
     if (ToHex(record->content_hash) != naive) {
       return Format("{}: hashes to {}, not {}", path, naive, ToHex(record->content_hash));
     }
@@ -94,8 +48,7 @@ std::string CheckManifest(MemoryFileSystem& fs, const std::string& directory) {
   return count == 0 ? "no files" : "";
 }
 
-// --- Who does what
-// --------------------------------------------------------------------------------
+// --- Who does what -------------------------------------------------------------------------------
 
 // What one process asks of the file system.
 class ObservedFileSystem final : public FileSystem {
@@ -324,8 +277,7 @@ TEST(ProcessesTest, EachHasAShareOfTheBytes) {
   }
 }
 
-// --- One fails
-// ------------------------------------------------------------------------------------
+// --- One fails -----------------------------------------------------------------------------------
 
 struct Outcome {
   std::vector<Status> of_process;
@@ -424,8 +376,7 @@ TEST(ProcessesTest, OneFailsAndAllFail) {
   }
 }
 
-// --- Different requests
-// ---------------------------------------------------------------------------
+// --- Different requests --------------------------------------------------------------------------
 
 TEST(ProcessesTest, DifferentConversionsAreRefused) {
   const std::vector<std::pair<const char*, std::function<void(TransformRequest&)>>> changes = {

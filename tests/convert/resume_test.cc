@@ -14,6 +14,7 @@
 #include "relayout/base/text.h"
 #include "relayout/io/fault_file_system.h"
 #include "tests/convert/whole_runs.h"
+#include "tests/oracle/world.h"
 
 namespace relayout::oracle {
 namespace {

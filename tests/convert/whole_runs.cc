@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/convert/whole_runs.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "relayout/base/check.h"
 #include "relayout/base/text.h"
+#include "relayout/checkpoint/catalog.h"
 #include "relayout/comm/thread_comm.h"
+#include "relayout/convert/transform.h"
+#include "relayout/io/memory_file_system.h"
 #include "relayout/layout/notation.h"
+#include "tests/oracle/world.h"
 
 namespace relayout::oracle {
 namespace {
@@ -24,6 +33,23 @@ void RepeatLayouts(std::optional<WorldSide>& side, const std::string& name,
     stage.layouts.emplace_back(copy, spec);
   }
 }
+
+constexpr size_t kBlockBytes = 1024;  // Of base/content_hash.h.
+using Uint128 = unsigned __int128;
+
+Uint128 NaiveSum(uint64_t stream, std::string_view bytes) {
+  Uint128 sum = 0;
+  for (size_t begin = 0, block = 0; begin < bytes.size(); begin += kBlockBytes, ++block) {
+    const std::string_view part = bytes.substr(begin, kBlockBytes);
+    const Hash128 inner = HashBytes(std::as_bytes(std::span(part)));
+    const uint64_t words[] = {inner.low, inner.high, stream, block};
+    const Hash128 term = HashBytes(std::as_bytes(std::span(words)));
+    sum += Uint128{term.high} << 64 | term.low;
+  }
+  return sum;
+}
+
+uint64_t IdOf(std::string_view name) { return Hash64(std::as_bytes(std::span(name))); }
 
 }  // namespace
 
@@ -99,6 +125,35 @@ std::string Compare(const Files& files, const Files& expected) {
     if (!expected.contains(path)) return path + ": should not be there";
   }
   return "";
+}
+
+Hash128 NaiveContentHash(MemoryFileSystem& fs, const std::string& path) {
+  const std::string bytes = *fs.FileBytes(path);
+  const auto catalog = Catalog::Open(fs, {{0, path}}, 1);
+  RELAYOUT_CHECK(catalog.ok());
+  const RankFile& file = catalog->files()[0];
+  const size_t end = file.crc32 ? static_cast<size_t>(file.crc_covers_bytes) : bytes.size();
+  std::vector<bool> is_payload(bytes.size(), false);
+  Uint128 sum = NaiveSum(IdOf("") + 1, std::string_view(bytes).substr(end));
+  for (const ValueView& value : *file.values) {
+    std::string payload;
+    for (const Extent& extent : value.extents) {
+      const auto begin = static_cast<size_t>(extent.offset_bytes);
+      const auto size = static_cast<size_t>(extent.size_bytes);
+      payload += bytes.substr(begin, size);
+      std::fill_n(is_payload.begin() + extent.offset_bytes, size, true);
+    }
+    sum += NaiveSum(IdOf(value.name), payload);
+  }
+  std::string headers;
+  for (size_t i = 0; i < end; ++i) {
+    if (!is_payload[i]) headers += bytes[i];
+  }
+  sum += NaiveSum(IdOf(""), headers);
+  Hash128 hash;
+  hash.high = static_cast<uint64_t>(sum >> 64);
+  hash.low = static_cast<uint64_t>(sum);
+  return hash;
 }
 
 Result<TransformReport> Convert(int process_count, const FileSystemOf& fs_of,

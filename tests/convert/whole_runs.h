@@ -9,13 +9,20 @@
 #include <map>
 #include <string>
 
+#include "relayout/base/hash.h"
 #include "relayout/base/status.h"
-#include "relayout/convert/transform.h"
-#include "relayout/io/file_system.h"
-#include "relayout/io/memory_file_system.h"
-#include "tests/oracle/world.h"
+
+namespace relayout {
+class FileSystem;
+class MemoryFileSystem;
+struct LayoutSpec;
+struct TransformReport;
+struct TransformRequest;
+}  // namespace relayout
 
 namespace relayout::oracle {
+
+struct World;
 
 // RELAYOUT_SEED, or a fresh one; printed.
 uint64_t PrintedSeed();
@@ -36,6 +43,9 @@ Files FilesUnder(MemoryFileSystem& fs, const std::string& folder);
 
 // The first difference, for messages; empty when equal.
 std::string Compare(const Files& files, const Files& expected);
+
+// The content hash of a checkpoint file by its definition (base/content_hash.h).
+Hash128 NaiveContentHash(MemoryFileSystem& fs, const std::string& path);
 
 // A conversion by `process_count` processes, of which each sees the files through its own
 // FileSystem; the report of process 0.
