@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/convert/shared_run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "relayout/base/byte_io.h"
 #include "relayout/base/text.h"
@@ -37,13 +41,46 @@ std::string CommonPart(const TransformRequest& request) {
 
 std::string OwnPart(const TransformRequest& request) {
   ByteWriter writer;
-  for (const int64_t rank : request.ranks) writer.Int(rank);
+  const std::set<int64_t> ranks(request.ranks.begin(), request.ranks.end());
+  writer.Int(std::ssize(ranks));
+  for (const int64_t rank : ranks) writer.Int(rank);
   writer.Text(request.target_file);
   for (const auto& [rank, path] : request.source.files) {
     writer.Int(rank);
     writer.Text(path);
   }
   return writer.Take();
+}
+
+// The ranks at the beginning of an OwnPart.
+std::vector<int64_t> RanksOf(const std::string& own_part) {
+  ByteReader reader(own_part);
+  std::vector<int64_t> ranks(reader.Count());
+  for (int64_t& rank : ranks) rank = reader.Int();
+  return ranks;
+}
+
+// Two that write the same file would each find the other's in its way, or replace it.
+Status CheckRanksAreDisjoint(const std::vector<std::string>& own_parts) {
+  std::map<int64_t, size_t> process_of_rank;
+  for (size_t i = 0; i < own_parts.size(); ++i) {
+    const std::vector<int64_t> ranks = RanksOf(own_parts[i]);
+    if (ranks.empty()) {
+      return InvalidInput(
+          Format("process {} was asked for all target ranks and others for some of them; give "
+                 "--rank to all processes or to none",
+                 i));
+    }
+    for (const int64_t rank : ranks) {
+      const auto [entry, is_new] = process_of_rank.emplace(rank, i);
+      if (is_new) continue;
+      return InvalidInput(
+          Format("--rank {}: processes {} and {} would both write it; give each process ranks of "
+                 "its own, or all the same",
+                 rank, entry->second, i));
+    }
+  }
+  return OkStatus();
 }
 
 }  // namespace
@@ -59,10 +96,11 @@ Result<bool> IsOneRequest(Comm& comm, const TransformRequest& request) {
                "may differ in --rank, --source-file and --output only",
                i));
   }
-  for (const std::string& part : own) {
-    if (part != own[0]) return false;
+  if (std::all_of(own.begin(), own.end(), [&](const auto& part) { return part == own[0]; })) {
+    return true;
   }
-  return true;
+  if (request.target_file.empty()) RELAYOUT_RETURN_IF_ERROR(CheckRanksAreDisjoint(own));
+  return false;
 }
 
 StopRelay::StopRelay(Comm& comm, Progress& progress) : comm_(comm), progress_(progress) {

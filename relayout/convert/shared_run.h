@@ -16,7 +16,7 @@ namespace relayout {
 
 // Collective. True when all processes were given the same request, false when they differ in the
 // target ranks, the source files and the target file only: then each has ranks of its own. Fails
-// when they differ in more.
+// when they differ in more, or when two would write one rank below the same directory.
 Result<bool> IsOneRequest(Comm& comm, const TransformRequest& request);
 
 // While it lives, a wish to stop goes both ways between this process's progress and the others.

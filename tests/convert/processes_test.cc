@@ -454,6 +454,36 @@ TEST(ProcessesTest, OneTargetRankEach) {
   EXPECT_EQ(Compare(FilesUnder(disk, "dst"), FilesUnder(alone, "dst")), "");
 }
 
+TEST(ProcessesTest, RanksOfTwoProcessesDoNotMeet) {
+  struct Case {
+    std::vector<int64_t> of_0, of_1;
+    std::string says;  // Empty: it is one request.
+  };
+  const std::vector<Case> cases = {
+      {{0, 1}, {1, 0, 1}, ""},
+      {{0, 1}, {1, 2}, "--rank 1: processes 0 and 1 would both write it"},
+      {{0}, {}, "process 1 was asked for all target ranks"},
+      {{}, {3}, "process 0 was asked for all target ranks"}};
+  const World world = LargeWorld();
+  for (const Case& c : cases) {
+    MemoryFileSystem disk;
+    WriteSource(world, disk);
+    const Status status = RunThreadComm(2, [&](Comm& comm) -> Status {
+      TransformRequest request = RequestOf(world);
+      request.ranks = comm.rank() == 0 ? c.of_0 : c.of_1;
+      return TransformCheckpoints(disk, comm, request).status();
+    });
+    if (c.says.empty()) {
+      EXPECT_TRUE(status.ok()) << status.message();
+      EXPECT_EQ(FilesUnder(disk, "dst").size(), 4U);
+      continue;
+    }
+    EXPECT_EQ(status.code(), StatusCode::kInvalidInput);
+    EXPECT_EQ(status.message().find(c.says), 0U) << status.message();
+    EXPECT_TRUE(FilesUnder(disk, "dst").empty());
+  }
+}
+
 TEST(ProcessesTest, OneOfOneTargetRankEachFailsAndAllFail) {
   const World world = LargeWorld();
   MemoryFileSystem disk;
