@@ -592,6 +592,42 @@ TEST(WriterTest, RefusesToResumeAnotherConversion) {
   }
 }
 
+TEST(WriterTest, RefusesToResumeWithOtherMeansOrOtherTimes) {
+  struct Case {
+    const char* what;
+    std::function<void(StagedPlan&)> change;
+  };
+  const std::vector<Case> cases = {
+      {"--replicas", [](auto& p) { p.replicas = Other(); }},
+      {"the source file of rank 0", [](auto& p) { p.change_of_source[0] = "1 2"; }},
+      {"the number of source files", [](auto& p) { p.change_of_source[7] = "1 2"; }}};
+  for (const Case& c : cases) {
+    MemoryFileSystem fs;
+    StagedPlan plan = Plan("g", {0, 1});
+    plan.change_of_source = {{0, "1 1"}};
+    LeaveUnfinished(fs, plan);
+    c.change(plan);
+    auto options = Options();
+    options.resume = true;
+    const auto writer = CheckpointWriter::Begin(fs, options, plan);
+    EXPECT_EQ(writer.status().code(), StatusCode::kInvalidInput) << c.what;
+    EXPECT_NE(writer.status().message().find(c.what), std::string::npos)
+        << writer.status().message();
+  }
+}
+
+TEST(WriterTest, StagedWorkOutlivesAPowerCut) {
+  MemoryFileSystem fs;
+  const StagedPlan plan = Plan("g", {0, 1});
+  LeaveUnfinished(fs, plan);
+  fs.LoseUnsynced();
+  auto options = Options();
+  options.resume = true;
+  const auto writer = CheckpointWriter::Begin(fs, options, plan);
+  ASSERT_TRUE(writer.ok()) << writer.status().message();
+  EXPECT_TRUE((*writer)->adopted_plan());
+}
+
 TEST(WriterTest, WithoutResumeStartsAnew) {
   MemoryFileSystem fs;
   LeaveUnfinished(fs, Plan("old", {0, 1}));

@@ -27,7 +27,7 @@
 namespace relayout::oracle {
 namespace {
 
-constexpr int kWorlds = 60;
+constexpr int kWorlds = 40;
 
 // Does the manifest name every file with its size and hash?
 std::string CheckManifest(MemoryFileSystem& fs, const std::string& directory) {

@@ -20,7 +20,7 @@ namespace relayout::oracle {
 namespace {
 
 constexpr int64_t kMib = int64_t{1} << 20;
-constexpr int kWorlds = 60;
+constexpr int kWorlds = 25;
 constexpr int kKillsPerWorld = 8;
 
 // How a run is carried out; none of it may show in the files.
@@ -54,11 +54,14 @@ struct Scene {
   }
 
   Result<TransformReport> Run(FileSystem& fs, const Means& means, bool resume) const {
+    return Run([&](int) -> FileSystem& { return fs; }, means, resume);
+  }
+  Result<TransformReport> Run(const FileSystemOf& fs_of, const Means& means, bool resume) const {
     TransformRequest run = request;
     run.thread_count = means.threads;
     run.memory_bytes = means.memory_bytes;
     run.resume = resume;
-    return Convert(means.processes, fs, run);
+    return Convert(means.processes, fs_of, run);
   }
 
   std::string Text() const {
@@ -102,6 +105,25 @@ Undisturbed RunUndisturbed(const Scene& scene, const Means& means) {
   return {.files = FilesUnder(disk, "dst"), .operation_count = counting.operation_count()};
 }
 
+// A run that fails, not one that dies: one operation of one process does not work.
+std::string FailAndResume(const Scene& scene, const Means& means, const Files& expected, int64_t n,
+                          Random& random) {
+  MemoryFileSystem disk;
+  scene.Prepare(disk);
+  FaultFileSystem broken(disk);
+  broken.FailOnce(n);
+  const int process = static_cast<int>(random.Below(means.processes));
+  const std::string where = Format("operation {} of process {} fails", n, process);
+  const auto failed = scene.Run(
+      [&](int p) -> FileSystem& { return p == process ? static_cast<FileSystem&>(broken) : disk; },
+      means, /*resume=*/true);
+  const auto report = scene.Run(disk, AnyMeans(random), /*resume=*/true);
+  if (!report.ok()) return where + ": " + report.status().message();
+  if (failed.ok() && report->written_bytes > 0) return where + ": it had succeeded";
+  const std::string wrong = Compare(FilesUnder(disk, "dst"), expected);
+  return wrong.empty() ? "" : where + ": " + wrong;
+}
+
 // Killed before operation `n`, perhaps once more, and gone on with by other means each time.
 std::string KillAndResume(const Scene& scene, const Means& means, const Files& expected, int64_t n,
                           Random& random) {
@@ -139,9 +161,11 @@ TEST(ResumeTest, EndsAsIfNothingHadHappened) {
       const int64_t n =
           i % 2 == 0 ? i / 2 * part + random.Below(part)
                      : std::max<int64_t>(0, undisturbed.operation_count - 1 - random.Below(120));
-      ASSERT_EQ(KillAndResume(scene, means, undisturbed.files, n, random), "")
-          << "RELAYOUT_SEED=" << seed << "\n"
-          << scene.Text();
+      for (const auto& disturb : {KillAndResume, FailAndResume}) {
+        ASSERT_EQ(disturb(scene, means, undisturbed.files, n, random), "")
+            << "RELAYOUT_SEED=" << seed << "\n"
+            << scene.Text();
+      }
     }
   }
 }
