@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "relayout/base/check.h"
-#include "relayout/base/content_hash.h"
 #include "relayout/format/mindspore/crc_trailer.h"
 
 namespace relayout {
@@ -80,17 +79,7 @@ std::vector<Extent> Gaps(const FileValues& values, int64_t end_bytes) {
 
 }  // namespace
 
-Hash128 HashHeaders(const FileImage& image) {
-  int64_t total = 0;
-  for (const FileImage::Segment& header : image.headers) total += std::ssize(header.bytes);
-  BlockHasher hasher(HeaderStream(), total);
-  int64_t position = 0;
-  for (const FileImage::Segment& header : image.headers) {
-    hasher.Add(position, std::as_bytes(std::span(header.bytes)));
-    position += std::ssize(header.bytes);
-  }
-  return hasher.sum();
-}
+BlockHasher NewHeaderHasher(int64_t header_bytes) { return {HeaderStream(), header_bytes}; }
 
 Hash128 HashTrailer(std::span<const std::byte> trailer) {
   return BlockTerm(TrailerStream(), 0, trailer);
@@ -128,7 +117,7 @@ Result<Hash128> HashCheckpointFile(FileSystem& fs, const RankFile& file,
   const int64_t end = file.crc32 ? file.crc_covers_bytes : opened->size_bytes();
   FileHasher hasher(*opened, done_bytes, cancel);
   const std::vector<Extent> gaps = Gaps(*file.values, end);
-  BlockHasher headers(HeaderStream(), TotalBytes(gaps));
+  BlockHasher headers = NewHeaderHasher(TotalBytes(gaps));
   int64_t position = 0;
   for (const Extent& gap : gaps) {
     RELAYOUT_RETURN_IF_ERROR(hasher.Add(headers, position, gap));

@@ -5,21 +5,22 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "relayout/base/content_hash.h"
 #include "relayout/base/hash.h"
 #include "relayout/base/status.h"
 #include "relayout/checkpoint/catalog.h"
-#include "relayout/format/file_index.h"
 #include "relayout/io/file_system.h"
 
 namespace relayout {
 
-// What a file's headers add.
-Hash128 HashHeaders(const FileImage& image);
+// For a file's headers, one after the other: adds up what they add.
+BlockHasher NewHeaderHasher(int64_t header_bytes);
 // What its trailer adds.
 Hash128 HashTrailer(std::span<const std::byte> trailer);
 // What block `block` of the value `name`, whose bytes are at `extents`, adds.

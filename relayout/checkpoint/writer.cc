@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <span>
+#include <string_view>
 #include <utility>
 
+#include "relayout/base/check.h"
 #include "relayout/base/content_hash.h"
 #include "relayout/base/parallel.h"
 #include "relayout/base/text.h"
 #include "relayout/checkpoint/file_hash.h"
+#include "relayout/checkpoint/header_writer.h"
 #include "relayout/checkpoint/rank_files.h"
 #include "relayout/format/checkpoint_file.h"
 #include "relayout/format/mindspore/crc_trailer.h"
@@ -57,6 +61,39 @@ bool IsSameFile(FileSystem& fs, const std::string& a, const std::string& b) {
   const auto second = fs.Stat(b);
   return first.ok() && second.ok() && first->device == second->device &&
          first->inode == second->inode;
+}
+
+// Hashes headers and writes them.
+class HeaderSink final : public LayoutSink {
+ public:
+  HeaderSink(int64_t header_bytes, HeaderWriter* writer)
+      : header_bytes_(header_bytes), hasher_(NewHeaderHasher(header_bytes)), writer_(writer) {}
+
+  Status AddHeader(int64_t offset_bytes, std::string_view bytes) override {
+    hasher_.Add(done_bytes_, std::as_bytes(std::span(bytes)));
+    done_bytes_ += std::ssize(bytes);
+    return writer_ != nullptr ? writer_->Add(offset_bytes, bytes) : OkStatus();
+  }
+  void AddExtents(std::span<const Extent> /*extents*/) override {}
+
+  Result<Hash128> Finish() {
+    RELAYOUT_CHECK(done_bytes_ == header_bytes_);
+    if (writer_ != nullptr) RELAYOUT_RETURN_IF_ERROR(writer_->Finish());
+    return hasher_.sum();
+  }
+
+ private:
+  const int64_t header_bytes_;
+  BlockHasher hasher_;
+  HeaderWriter* const writer_;
+  int64_t done_bytes_ = 0;
+};
+
+// Also writes them unless `writer` is null.
+Result<Hash128> HashHeaders(const FileFrame& frame, HeaderWriter* writer) {
+  HeaderSink sink(frame.size_bytes - frame.payload_bytes, writer);
+  RELAYOUT_RETURN_IF_ERROR(frame.lay_out(sink));
+  return sink.Finish();
 }
 
 }  // namespace
@@ -269,27 +306,20 @@ std::string CheckpointWriter::StagedPath(int64_t rank) const {
   return JoinPath(staging_dir_, Format("rank_{}{}", rank, Extension(options_.format)));
 }
 
-Result<std::string> CheckpointWriter::Create(int64_t rank, const FileImage& image) {
+Result<std::string> CheckpointWriter::Create(int64_t rank, const FileFrame& frame) {
   RELAYOUT_CHECK(IsMine(rank) && !options_.original_of_replica.contains(rank));
   StagedFile& file = staged_[rank];
   file = {.staged_path = StagedPath(rank),
           .final_path = FinalPath(rank),
-          .size_bytes = image.size_bytes,
-          .hash = HashHeaders(image)};
-  if (adopted_plan_) return FindAdopted(file, image);
+          .size_bytes = frame.size_bytes};
+  if (adopted_plan_) return FindAdopted(file, frame);
   const int64_t trailer = options_.crc_trailer ? kCrcTrailerBytes : 0;
   RELAYOUT_ASSIGN_OR_RETURN(const auto opened,
-                            fs_.CreateForWrite(file.staged_path, image.size_bytes + trailer));
-  RELAYOUT_RETURN_IF_ERROR(WriteHeaders(*opened, image));
+                            fs_.CreateForWrite(file.staged_path, frame.size_bytes + trailer));
+  HeaderWriter headers(*opened, HeaderWriter::Gaps::kZeros);
+  RELAYOUT_ASSIGN_OR_RETURN(file.hash, HashHeaders(frame, &headers));
+  RELAYOUT_RETURN_IF_ERROR(opened->Close());
   return file.staged_path;
-}
-
-Status CheckpointWriter::WriteHeaders(WritableFile& file, const FileImage& image) {
-  for (const FileImage::Segment& header : image.headers) {
-    RELAYOUT_RETURN_IF_ERROR(
-        file.WriteAt(header.offset_bytes, std::as_bytes(std::span(header.bytes))));
-  }
-  return file.Close();
 }
 
 // A power cut may undo the removal of the staged name and not the final one.
@@ -299,10 +329,12 @@ bool CheckpointWriter::IsStaged(const StagedFile& file) const {
 
 // Where the dead run left the file: still staged, or published already. Headers are written again:
 // nobody synced those of a staged file.
-Result<std::string> CheckpointWriter::FindAdopted(StagedFile& file, const FileImage& image) {
+Result<std::string> CheckpointWriter::FindAdopted(StagedFile& file, const FileFrame& frame) {
   if (IsStaged(file)) {
     RELAYOUT_ASSIGN_OR_RETURN(const auto opened, fs_.OpenForWrite(file.staged_path));
-    RELAYOUT_RETURN_IF_ERROR(WriteHeaders(*opened, image));
+    HeaderWriter headers(*opened, HeaderWriter::Gaps::kPayload);
+    RELAYOUT_ASSIGN_OR_RETURN(file.hash, HashHeaders(frame, &headers));
+    RELAYOUT_RETURN_IF_ERROR(opened->Close());
     return file.staged_path;
   }
   RELAYOUT_RETURN_IF_ERROR(
@@ -310,6 +342,7 @@ Result<std::string> CheckpointWriter::FindAdopted(StagedFile& file, const FileIm
           .status()
           .WithContext(Format("{}: cannot be gone on with; convert without --resume to start anew",
                               staging_dir_)));
+  RELAYOUT_ASSIGN_OR_RETURN(file.hash, HashHeaders(frame, nullptr));
   file.is_published = true;
   return file.final_path;
 }

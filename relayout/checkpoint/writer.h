@@ -105,8 +105,11 @@ class CheckpointWriter {
   std::map<int64_t, std::string> FinalPaths() const;
 
   // Step 5. Returns the path under which the file's payload is to be written, or was by the dead
-  // run. Replicas are not created.
-  Result<std::string> Create(int64_t rank, const FileImage& image);
+  // run. Replicas are not created. The headers of a new file are written together with the small
+  // gaps between them, as zeros (header_writer.h). That is safe because payload is written after
+  // Create and never before; in a file of the dead run, where it may be already, gaps stay as they
+  // are.
+  Result<std::string> Create(int64_t rank, const FileFrame& frame);
   // After the last Create. `plan` is that of Begin with its cut. Nothing to do for an adopted one.
   Status SavePlan(const StagedPlan& plan);
   // Steps 6 to 10, with `thread_count` threads. `payload_sums` are the sums of the content hashes
@@ -118,7 +121,7 @@ class CheckpointWriter {
     std::string staged_path;
     std::string final_path;
     int64_t size_bytes = 0;     // Without the trailer.
-    Hash128 hash;               // Of headers, later of everything.
+    Hash128 hash = {};          // Of headers, later of everything.
     bool is_published = false;  // By the dead run.
   };
 
@@ -150,8 +153,7 @@ class CheckpointWriter {
   bool IsPublished(int64_t rank, const std::string& path) const;
   std::string StagedPath(int64_t rank) const;
   bool IsStaged(const StagedFile& file) const;
-  static Status WriteHeaders(WritableFile& file, const FileImage& image);
-  Result<std::string> FindAdopted(StagedFile& file, const FileImage& image);
+  Result<std::string> FindAdopted(StagedFile& file, const FileFrame& frame);
   Status Finish(StagedFile& file);
   Status AddTrailerHash(StagedFile& file, const std::string& path);
   Status MakeReplicas();

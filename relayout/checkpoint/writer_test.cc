@@ -56,6 +56,19 @@ FileImage Image(FileFormat format) {
   return *LayOutFile(format, std::span(&value, 1));
 }
 
+FileFrame FrameOf(const FileImage& image) {
+  int64_t payload_bytes = 0;
+  for (const auto& extents : image.extents) payload_bytes += TotalBytes(extents);
+  return {.size_bytes = image.size_bytes,
+          .payload_bytes = payload_bytes,
+          .lay_out = [image](LayoutSink& sink) {
+            for (const FileImage::Segment& header : image.headers) {
+              RELAYOUT_RETURN_IF_ERROR(sink.AddHeader(header.offset_bytes, header.bytes));
+            }
+            return OkStatus();
+          }};
+}
+
 StagedPlan Plan(const std::string& generation, const std::vector<int64_t>& ranks) {
   return {.generation = {.source_strategy = generation,
                          .target_strategy = "t",
@@ -79,7 +92,7 @@ Status Publish(FileSystem& fs, const Set& set) {
   const FileImage image = Image(set.options.format);
   for (const int64_t rank : set.ranks) {
     if (set.options.original_of_replica.contains(rank)) continue;
-    RELAYOUT_ASSIGN_OR_RETURN(paths[rank], writer->Create(rank, image));
+    RELAYOUT_ASSIGN_OR_RETURN(paths[rank], writer->Create(rank, FrameOf(image)));
   }
   RELAYOUT_RETURN_IF_ERROR(writer->SavePlan(plan));
   for (const auto& [rank, path] : paths) {
@@ -262,7 +275,7 @@ TEST(WriterTest, TwoAtATime) {
   const auto begin = [&](const char* generation, int64_t rank) {
     auto writer = CheckpointWriter::Begin(fs, options, Plan(generation, {rank}));
     EXPECT_TRUE(writer.ok());
-    EXPECT_TRUE((*writer)->Create(rank, Image(options.format)).ok());
+    EXPECT_TRUE((*writer)->Create(rank, FrameOf(Image(options.format))).ok());
     return *std::move(writer);
   };
   auto first = begin("g1", 0);
@@ -293,7 +306,7 @@ TEST(WriterTest, LeavesNothingWhenItIsNotPublished) {
   {
     auto writer = CheckpointWriter::Begin(fs, Options(), Plan("g1", {0, 1}));
     ASSERT_TRUE(writer.ok());
-    ASSERT_TRUE((*writer)->Create(0, Image(FileFormat::kMindSporeCheckpoint)).ok());
+    ASSERT_TRUE((*writer)->Create(0, FrameOf(Image(FileFormat::kMindSporeCheckpoint))).ok());
     EXPECT_TRUE(FinalFiles(fs).size() == 1);
   }
   EXPECT_EQ(AllFiles(fs).size(), 1U);
@@ -560,9 +573,47 @@ void LeaveUnfinished(FileSystem& fs, const StagedPlan& plan) {
   const auto writer = CheckpointWriter::Begin(fs, options, plan);
   ASSERT_TRUE(writer.ok());
   for (const int64_t rank : plan.ranks) {
-    ASSERT_TRUE((*writer)->Create(rank, Image(FileFormat::kMindSporeCheckpoint)).ok());
+    ASSERT_TRUE((*writer)->Create(rank, FrameOf(Image(FileFormat::kMindSporeCheckpoint))).ok());
   }
   ASSERT_TRUE((*writer)->SavePlan(plan).ok());
+}
+
+// Between the headers of small values, where a new file gets zeros.
+TEST(WriterTest, KeepsThePayloadOfADeadRun) {
+  std::vector<StoredValue> values;
+  for (const char* name : {"a", "b", "c"}) {
+    values.push_back({.name = name, .dtype = DType::kUInt8, .shape = {64}, .extents = {}});
+  }
+  const FileImage image = *LayOutFile(FileFormat::kMindSporeCheckpoint, values);
+  auto options = Options();
+  options.resume = true;
+  const StagedPlan plan = Plan("g1", {0});
+  MemoryFileSystem fs;
+  std::string path;
+  {
+    const auto writer = CheckpointWriter::Begin(fs, options, plan);
+    ASSERT_TRUE(writer.ok());
+    path = *(*writer)->Create(0, FrameOf(image));
+    ASSERT_TRUE((*writer)->SavePlan(plan).ok());
+  }
+  std::string want(static_cast<size_t>(image.size_bytes), '\0');
+  for (const FileImage::Segment& header : image.headers) {
+    want.replace(static_cast<size_t>(header.offset_bytes), header.bytes.size(), header.bytes);
+  }
+  EXPECT_TRUE(fs.FileBytes(path) == want);
+
+  for (const auto& extents : image.extents) {
+    want.replace(static_cast<size_t>(extents[0].offset_bytes), 64, std::string(64, 'p'));
+  }
+  std::string lost = want;  // Some headers, with the power.
+  lost.replace(0, 5, 5, '\0');
+  lost.replace(static_cast<size_t>(image.headers[1].offset_bytes), 5, 5, '\0');
+  fs.SetFile(path, lost);
+  const auto writer = CheckpointWriter::Begin(fs, options, plan);
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE((*writer)->adopted_plan().has_value());
+  EXPECT_EQ(*(*writer)->Create(0, FrameOf(image)), path);
+  EXPECT_TRUE(fs.FileBytes(path) == want);
 }
 
 TEST(WriterTest, RefusesToResumeAnotherConversion) {

@@ -2,6 +2,7 @@
 #include "relayout/convert/target_files.h"
 
 #include <algorithm>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -39,19 +40,28 @@ std::string KeyOf(const std::vector<std::optional<Dims>>& shapes) {
   return key.Take();
 }
 
-Result<FileImage> MakeImage(const Contents& contents, const FilePlan& plan,
-                            FileImage::Parts parts) {
+// What is laid out; the headers and extents of a plan come from nowhere else.
+Result<int64_t> LayOut(const Contents& contents, const FilePlan& plan, LayoutSink& sink) {
   const auto value_at = [&](size_t i) {
     const size_t position = plan.values[i];
     const TargetValue value = contents.values[position];
-    return StoredValue{.name = std::string(value.name),
-                       .kind = value.kind,
-                       .dtype = value.dtype,
-                       .shape = *plan.shape_of_form[contents.values.FormOf(position)],
-                       .extents = {}};
+    const Dims& shape = *plan.shape_of_form[contents.values.FormOf(position)];
+    return ValueView(value.name, value.kind, value.dtype, shape, {});
   };
-  return LayOutFile(plan.format, plan.values.size(), value_at, parts);
+  return LayOutFile(plan.format, plan.values.size(), value_at, sink);
 }
+
+class ExtentCollector final : public LayoutSink {
+ public:
+  explicit ExtentCollector(ExtentLists& extents) : extents_(extents) {}
+  Status AddHeader(int64_t /*offset_bytes*/, std::string_view /*bytes*/) override {
+    return OkStatus();
+  }
+  void AddExtents(std::span<const Extent> extents) override { extents_.Add(extents); }
+
+ private:
+  ExtentLists& extents_;
+};
 
 Status FillPlan(const Contents& contents, FilePlan& plan) {
   plan.values.reserve(contents.values.size());
@@ -61,10 +71,11 @@ Status FillPlan(const Contents& contents, FilePlan& plan) {
     }
   }
   plan.values.shrink_to_fit();
-  RELAYOUT_ASSIGN_OR_RETURN(FileImage image, MakeImage(contents, plan, FileImage::Parts::kExtents));
-  plan.extents = std::move(image.extents);
-  plan.size_bytes = image.size_bytes;
-  for (size_t i = 0; i < plan.values.size(); ++i) plan.payload_bytes += TotalBytes(plan.extents[i]);
+  plan.extents.Reserve(plan.values.size());
+  ExtentCollector extents(plan.extents);
+  RELAYOUT_ASSIGN_OR_RETURN(plan.size_bytes, LayOut(contents, plan, extents));
+  plan.extents.Shrink();
+  for (const auto& places : plan.extents) plan.payload_bytes += TotalBytes(places);
   return OkStatus();
 }
 
@@ -102,13 +113,13 @@ Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
   return files;
 }
 
-Result<const FileImage*> ImageMaker::Of(const TargetFile& file) {
-  if (plan_ == file.plan) return &image_;
-  plan_ = nullptr;
-  image_ = {};  // Before the new one: not both at once.
-  RELAYOUT_ASSIGN_OR_RETURN(image_, MakeImage(contents_, *file.plan, FileImage::Parts::kHeaders));
-  plan_ = file.plan;
-  return &image_;
+FileFrame FrameOf(const Contents& contents, const TargetFile& file) {
+  const FilePlan& plan = *file.plan;
+  return {.size_bytes = plan.size_bytes,
+          .payload_bytes = plan.payload_bytes,
+          .lay_out = [&contents, &plan](LayoutSink& sink) {
+            return LayOut(contents, plan, sink).status();
+          }};
 }
 
 }  // namespace relayout

@@ -4,7 +4,7 @@
 //
 // Ranks whose files hold the same values in the same shapes share one plan: it does not say which
 // slice of a value a file holds, only where. So 10,000 ranks have a handful of plans, each of 24
-// bytes a value. The bytes of headers are made when a file is created, and not kept.
+// bytes a value. The bytes of headers are made whenever a file is created, and never held.
 #pragma once
 
 #include <cstdint>
@@ -46,20 +46,7 @@ Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
                                                 const std::vector<int64_t>& ranks,
                                                 FileFormat format, int thread_count);
 
-// Makes the images of files, to create them with. Keeps the last one, so that files with the same
-// plan, one after the other, cost one image.
-class ImageMaker {
- public:
-  // `contents` must outlive this.
-  explicit ImageMaker(const Contents& contents) : contents_(contents) {}
-
-  // Without the extents, which the plan has. Valid until the next call.
-  Result<const FileImage*> Of(const TargetFile& file);
-
- private:
-  const Contents& contents_;
-  std::shared_ptr<const FilePlan> plan_;
-  FileImage image_;
-};
+// To create the file with. `contents` and the file's plan must outlive it.
+FileFrame FrameOf(const Contents& contents, const TargetFile& file);
 
 }  // namespace relayout

@@ -77,10 +77,9 @@ class Transformation {
   }
 
   Status CreateFiles() {
-    ImageMaker images(conversion_->contents());
     for (const TargetFile& file : conversion_->files()) {
-      RELAYOUT_ASSIGN_OR_RETURN(const FileImage* const image, images.Of(file));
-      RELAYOUT_ASSIGN_OR_RETURN(std::string path, writer_->Create(file.rank, *image));
+      const FileFrame frame = FrameOf(conversion_->contents(), file);
+      RELAYOUT_ASSIGN_OR_RETURN(std::string path, writer_->Create(file.rank, frame));
       order_.paths.push_back(std::move(path));
     }
     return OkStatus();

@@ -206,7 +206,7 @@ class Worker {
       job_ = item.job.get();
       job_index_ = item.job_index;
       const Status status = item.tile.direct ? MoveDirect(item.tile) : Gather(item.tile);
-      RELAYOUT_RETURN_IF_ERROR(status.WithContext(Printable(job_->name)));
+      if (!status.ok()) return status.WithContext(Printable(job_->name));
     }
     result_.files = hashes_.Take();
     shared_.read_bytes += result_.read_bytes;

@@ -59,20 +59,11 @@ Result<FileImage> LayOutFile(FileFormat format, std::span<const StoredValue> val
                                                     : LayOutSafetensors(values);
 }
 
-Result<FileImage> LayOutFile(FileFormat format, size_t count,
-                             const std::function<StoredValue(size_t)>& value_at,
-                             FileImage::Parts parts) {
-  if (format == FileFormat::kMindSporeCheckpoint) {
-    return LayOutMindSporeCheckpoint(count, value_at, parts);
-  }
-  // One header names all values, sorted: they are needed at once.
-  std::vector<StoredValue> values;
-  values.reserve(count);
-  for (size_t i = 0; i < count; ++i) values.push_back(value_at(i));
-  RELAYOUT_ASSIGN_OR_RETURN(FileImage image, LayOutSafetensors(values));
-  if (parts == FileImage::Parts::kExtents) image.headers = {};
-  if (parts == FileImage::Parts::kHeaders) image.extents = {};
-  return image;
+Result<int64_t> LayOutFile(FileFormat format, size_t count,
+                           const std::function<ValueView(size_t)>& value_at, LayoutSink& sink) {
+  return format == FileFormat::kMindSporeCheckpoint
+             ? LayOutMindSporeCheckpoint(count, value_at, sink)
+             : LayOutSafetensors(count, value_at, sink);
 }
 
 }  // namespace relayout

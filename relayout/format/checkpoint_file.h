@@ -31,10 +31,10 @@ Result<FileIndex> ReadFileIndex(const ReadableFile& file, ValueSink& sink);
 // MapTensor in any), naming it.
 Result<FileImage> LayOutFile(FileFormat format, std::span<const StoredValue> values);
 
-// The same for `count` values that are made as they are asked for, in any order and any number of
-// times; with headers, extents or both. @pre their names are distinct
-Result<FileImage> LayOutFile(FileFormat format, size_t count,
-                             const std::function<StoredValue(size_t)>& value_at,
-                             FileImage::Parts parts = FileImage::Parts::kAll);
+// The same, piece by piece, for `count` values that are looked at when they are asked for, in any
+// order and any number of times. Returns the size of the file.
+// @pre their names are distinct, and what the views show stays until the end
+Result<int64_t> LayOutFile(FileFormat format, size_t count,
+                           const std::function<ValueView(size_t)>& value_at, LayoutSink& sink);
 
 }  // namespace relayout

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/format/file_index.h"
 
-#include <algorithm>
-
 #include "relayout/base/check.h"
 #include "relayout/base/checked_math.h"
 
@@ -19,30 +17,11 @@ std::string_view Extension(FileFormat format) {
   return format == FileFormat::kMindSporeCheckpoint ? ".ckpt" : ".safetensors";
 }
 
-void FileImage::Headers::Add(int64_t offset_bytes, std::string_view bytes) {
-  constexpr size_t kBlockBytes = size_t{1} << 20;
-  const bool fits =
-      !blocks_.empty() && blocks_.back().capacity() - blocks_.back().size() >= bytes.size();
-  bool touches = false;
-  if (fits && !begins_.empty()) {
-    const Segment last = (*this)[size() - 1];
-    touches = last.offset_bytes + std::ssize(last.bytes) == offset_bytes;
-  }
-  if (!fits) blocks_.emplace_back().reserve(std::max(kBlockBytes, bytes.size()));
-  if (!touches) {
-    begins_.push_back({.in_file = offset_bytes,
-                       .block = static_cast<uint32_t>(blocks_.size() - 1),
-                       .in_block = static_cast<uint32_t>(blocks_.back().size())});
-  }
-  blocks_.back() += bytes;
+Status FileImage::AddHeader(int64_t offset_bytes, std::string_view bytes) {
+  headers.push_back({.offset_bytes = offset_bytes, .bytes = std::string(bytes)});
+  return OkStatus();
 }
 
-FileImage::Segment FileImage::Headers::operator[](size_t i) const {
-  const Begin& begin = begins_[i];
-  const std::string_view block = blocks_[begin.block];
-  const bool is_last = i + 1 == begins_.size() || begins_[i + 1].block != begin.block;
-  const size_t end = is_last ? block.size() : begins_[i + 1].in_block;
-  return {begin.in_file, block.substr(begin.in_block, end - begin.in_block)};
-}
+void FileImage::AddExtents(std::span<const Extent> value_extents) { extents.Add(value_extents); }
 
 }  // namespace relayout

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What every checkpoint format gives and takes: an index of a file (names, types, shapes and where
-// the bytes are; never the bytes), and the image of a file to be written (everything but the
+// the bytes are; never the bytes), and the layout of a file to be written (everything but the
 // bytes).
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -16,7 +16,7 @@
 
 #include "relayout/base/dims.h"
 #include "relayout/base/dtype.h"
-#include "relayout/base/index_iterator.h"
+#include "relayout/base/status.h"
 #include "relayout/io/byte_range.h"
 
 namespace relayout {
@@ -86,44 +86,38 @@ struct FileIndex {
   int64_t crc_covers_bytes = 0;
 };
 
-// A file about to be written: its size, its bytes that are not payload, and where each payload
-// goes.
-struct FileImage {
+// Takes the layout of a new file as it is made, so that nobody has to hold all of it. Headers and
+// extents tile the file.
+class LayoutSink {
+ public:
+  virtual ~LayoutSink() = default;
+  // Bytes that are not payload; ascending. A failure ends the layout.
+  virtual Status AddHeader(int64_t offset_bytes, std::string_view bytes) = 0;
+  // Where the payload of the next of the values asked for goes.
+  virtual void AddExtents(std::span<const Extent> extents) = 0;
+};
+
+// A file about to be created: everything but its payload, made anew each time it is asked for.
+struct FileFrame {
+  int64_t size_bytes = 0;
+  int64_t payload_bytes = 0;
+  std::function<Status(LayoutSink&)> lay_out;
+};
+
+// A layout that is held, where values are few.
+class FileImage final : public LayoutSink {
+ public:
   struct Segment {
     int64_t offset_bytes = 0;
-    std::string_view bytes;
+    std::string bytes;
   };
 
-  // Packed: a header costs 16 bytes beside its own.
-  class Headers {
-   public:
-    // Ascending. A header that begins where the last one ends mostly becomes a part of it.
-    void Add(int64_t offset_bytes, std::string_view bytes);
-
-    size_t size() const { return begins_.size(); }
-    // Valid until the next Add.
-    Segment operator[](size_t i) const;
-    IndexIterator<Headers> begin() const { return {this, 0}; }
-    IndexIterator<Headers> end() const { return {this, size()}; }
-
-   private:
-    struct Begin {
-      int64_t in_file = 0;
-      uint32_t block = 0;
-      uint32_t in_block = 0;
-    };
-    std::vector<std::string> blocks_;  // That never grow: no second copy of everything.
-    std::deque<Begin> begins_;
-  };
-
-  // What to make of an image. Its size is always there.
-  enum class Parts { kAll, kHeaders, kExtents };
+  Status AddHeader(int64_t offset_bytes, std::string_view bytes) override;
+  void AddExtents(std::span<const Extent> extents) override;
 
   int64_t size_bytes = 0;
-  // Ascending and disjoint from all extents. Headers and extents tile [0, size_bytes).
-  Headers headers;
-  // Of value i of those asked for.
-  ExtentLists extents;
+  std::vector<Segment> headers;
+  ExtentLists extents;  // Of value i of those asked for.
 };
 
 }  // namespace relayout

@@ -47,10 +47,11 @@ Result<FileIndex> ReadMindSporeCheckpointIndex(const ReadableFile& file, ValueSi
 // takes for a 0-d tensor and an empty string it cannot load.
 Result<FileImage> LayOutMindSporeCheckpoint(std::span<const StoredValue> values,
                                             int64_t slice_bytes = kMindSporeSliceBytes);
-// The same for values made one by one. @pre their names are distinct
-Result<FileImage> LayOutMindSporeCheckpoint(size_t count,
-                                            const std::function<StoredValue(size_t)>& value_at,
-                                            FileImage::Parts parts,
-                                            int64_t slice_bytes = kMindSporeSliceBytes);
+// The same for values looked at one by one; returns the file's size.
+// @pre their names are distinct
+Result<int64_t> LayOutMindSporeCheckpoint(size_t count,
+                                          const std::function<ValueView(size_t)>& value_at,
+                                          LayoutSink& sink,
+                                          int64_t slice_bytes = kMindSporeSliceBytes);
 
 }  // namespace relayout

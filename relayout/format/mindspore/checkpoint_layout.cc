@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <unordered_set>
-#include <utility>
+#include <vector>
 
 #include "relayout/base/check.h"
 #include "relayout/base/checked_math.h"
@@ -15,35 +16,8 @@
 namespace relayout {
 namespace {
 
-// dims and tensor_type: the same for all slices of a value.
-std::string TensorStart(const StoredValue& value) {
-  std::string bytes;
-  if (value.kind == ValueKind::kString) {
-    AppendNumber(bytes, mindspore::kTensorDims, 0);
-    AppendBytes(bytes, mindspore::kTensorType, mindspore::kStringType);
-    return bytes;
-  }
-  for (const int64_t dim : value.shape) AppendNumber(bytes, mindspore::kTensorDims, dim);
-  AppendBytes(bytes, mindspore::kTensorType, mindspore::TypeNameOf(value.dtype));
-  return bytes;
-}
-
-// Everything of a record but its content. Lengths count what they enclose, so it is built from the
-// inside out.
-std::string RecordHeader(const std::string& name, const std::string& tensor_start,
-                         int64_t content_bytes) {
-  std::string tensor = tensor_start;
-  AppendLength(tensor, mindspore::kTensorContent, content_bytes);
-  std::string value;
-  AppendBytes(value, mindspore::kValueTag, name);
-  AppendLength(value, mindspore::kValueTensor, std::ssize(tensor) + content_bytes);
-  value += tensor;
-  std::string record;
-  AppendLength(record, mindspore::kCheckpointValue, std::ssize(value) + content_bytes);
-  return record + value;
-}
-
-Result<int64_t> CheckedSize(const StoredValue& value) {
+Result<int64_t> CheckedSize(const ValueView& value) {
+  RELAYOUT_RETURN_IF_ERROR(CheckName(value.name));
   if (value.kind == ValueKind::kMapTensor) {
     return Unsupported("a map tensor (hash table) cannot be written");
   }
@@ -56,43 +30,88 @@ Result<int64_t> CheckedSize(const StoredValue& value) {
   return *size;
 }
 
-class Image {
+// Makes the headers of a value's records: everything of them but the content. Its buffers serve one
+// value after the other.
+class HeaderMaker {
  public:
-  Image(FileImage::Parts parts, size_t count, int64_t slice_bytes)
-      : parts_(parts), slice_bytes_(slice_bytes) {
-    if (parts != FileImage::Parts::kHeaders) image_.extents.Reserve(count);
+  // dims and tensor_type: the same for all slices of a value.
+  void Begin(const ValueView& value) {
+    name_ = value.name;
+    tensor_start_.clear();
+    if (value.kind == ValueKind::kString) {
+      AppendNumber(tensor_start_, mindspore::kTensorDims, 0);
+      AppendBytes(tensor_start_, mindspore::kTensorType, mindspore::kStringType);
+      return;
+    }
+    for (const int64_t dim : value.shape) {
+      AppendNumber(tensor_start_, mindspore::kTensorDims, dim);
+    }
+    AppendBytes(tensor_start_, mindspore::kTensorType, mindspore::TypeNameOf(value.dtype));
   }
 
-  Status Add(const StoredValue& value) {
-    RELAYOUT_RETURN_IF_ERROR(CheckName(value.name));
-    RELAYOUT_ASSIGN_OR_RETURN(const int64_t size, CheckedSize(value));
-    const std::string start = TensorStart(value);
-    std::vector<Extent> extents;
-    int64_t done = 0;
-    do {  // Once also for a value without bytes, which would be lost otherwise.
-      const int64_t slice = std::min(slice_bytes_, size - done);
-      const std::string header = RecordHeader(value.name, start, slice);
-      if (parts_ != FileImage::Parts::kExtents) image_.headers.Add(image_.size_bytes, header);
-      image_.size_bytes += std::ssize(header);
-      const auto end = CheckedAdd(image_.size_bytes, slice);
-      if (!end) return InvalidInput("the file would have more than 2^63 bytes");
-      if (slice > 0) extents.push_back({image_.size_bytes, slice});
-      image_.size_bytes = *end;
-      done += slice;
-    } while (done < size);
-    if (parts_ != FileImage::Parts::kHeaders) image_.extents.Add(extents);
-    return OkStatus();
-  }
-
-  FileImage Take() {
-    image_.extents.Shrink();
-    return std::move(image_);
+  // Of the record of a slice. Lengths count what they enclose, so it is built from the inside out.
+  // Valid until the next call.
+  std::string_view Of(int64_t content_bytes) {
+    tensor_ = tensor_start_;
+    AppendLength(tensor_, mindspore::kTensorContent, content_bytes);
+    value_.clear();
+    AppendBytes(value_, mindspore::kValueTag, name_);
+    AppendLength(value_, mindspore::kValueTensor, std::ssize(tensor_) + content_bytes);
+    value_ += tensor_;
+    record_.clear();
+    AppendLength(record_, mindspore::kCheckpointValue, std::ssize(value_) + content_bytes);
+    return record_ += value_;
   }
 
  private:
-  FileImage::Parts parts_;
-  int64_t slice_bytes_;
-  FileImage image_;
+  std::string_view name_;
+  std::string tensor_start_;
+  std::string tensor_;
+  std::string value_;
+  std::string record_;
+};
+
+// Lays out one value after the other.
+class FileLayout {
+ public:
+  FileLayout(int64_t slice_bytes, LayoutSink& sink) : slice_bytes_(slice_bytes), sink_(sink) {}
+
+  Status Add(const ValueView& value) {
+    const auto size = CheckedSize(value);
+    if (!size.ok()) return size.status().WithContext(Printable(value.name));
+    headers_.Begin(value);
+    extents_.clear();
+    int64_t done = 0;
+    do {  // Once also for a value without bytes, which would be lost otherwise.
+      const int64_t slice = std::min(slice_bytes_, *size - done);
+      RELAYOUT_RETURN_IF_ERROR(AddRecord(value.name, slice));
+      done += slice;
+    } while (done < *size);
+    sink_.AddExtents(extents_);
+    return OkStatus();
+  }
+
+  int64_t size_bytes() const { return size_bytes_; }
+
+ private:
+  Status AddRecord(std::string_view name, int64_t content_bytes) {
+    const std::string_view header = headers_.Of(content_bytes);
+    RELAYOUT_RETURN_IF_ERROR(sink_.AddHeader(size_bytes_, header));
+    const auto begin = CheckedAdd(size_bytes_, std::ssize(header));
+    const auto end = begin ? CheckedAdd(*begin, content_bytes) : std::nullopt;
+    if (!end) {
+      return InvalidInput(Format("{}: the file would have more than 2^63 bytes", Printable(name)));
+    }
+    if (content_bytes > 0) extents_.push_back({*begin, content_bytes});
+    size_bytes_ = *end;
+    return OkStatus();
+  }
+
+  const int64_t slice_bytes_;
+  LayoutSink& sink_;
+  int64_t size_bytes_ = 0;
+  HeaderMaker headers_;
+  std::vector<Extent> extents_;  // Of one value.
 };
 
 }  // namespace
@@ -105,21 +124,21 @@ Result<FileImage> LayOutMindSporeCheckpoint(std::span<const StoredValue> values,
       return InvalidInput(Format("{}: a second value of this name", Printable(value.name)));
     }
   }
-  return LayOutMindSporeCheckpoint(
-      values.size(), [values](size_t i) { return values[i]; }, FileImage::Parts::kAll, slice_bytes);
+  FileImage image;
+  RELAYOUT_ASSIGN_OR_RETURN(
+      image.size_bytes,
+      LayOutMindSporeCheckpoint(
+          values.size(), [values](size_t i) { return ValueView(values[i]); }, image, slice_bytes));
+  return image;
 }
 
-Result<FileImage> LayOutMindSporeCheckpoint(size_t count,
-                                            const std::function<StoredValue(size_t)>& value_at,
-                                            FileImage::Parts parts, int64_t slice_bytes) {
+Result<int64_t> LayOutMindSporeCheckpoint(size_t count,
+                                          const std::function<ValueView(size_t)>& value_at,
+                                          LayoutSink& sink, int64_t slice_bytes) {
   RELAYOUT_CHECK(slice_bytes > 0);
-  Image image(parts, count, slice_bytes);
-  for (size_t i = 0; i < count; ++i) {
-    const StoredValue value = value_at(i);
-    const Status status = image.Add(value);
-    if (!status.ok()) return status.WithContext(Printable(value.name));
-  }
-  return image.Take();
+  FileLayout layout(slice_bytes, sink);
+  for (size_t i = 0; i < count; ++i) RELAYOUT_RETURN_IF_ERROR(layout.Add(value_at(i)));
+  return layout.size_bytes();
 }
 
 }  // namespace relayout

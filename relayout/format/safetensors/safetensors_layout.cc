@@ -17,7 +17,7 @@
 namespace relayout {
 namespace {
 
-Status CheckHolds(const StoredValue& value) {
+Status CheckHolds(const ValueView& value) {
   RELAYOUT_RETURN_IF_ERROR(CheckName(value.name));
   if (value.name == safetensors::kMetadataKey) {
     return Unsupported("the name is reserved in safetensors files");
@@ -40,9 +40,9 @@ Status CheckHolds(const StoredValue& value) {
   return InvalidInput(Format("{} is not a possible shape", ToText(value.shape)));
 }
 
-Status CheckAllHold(std::span<const StoredValue> values) {
+Status CheckAllHold(std::span<const ValueView> values) {
   std::unordered_set<std::string_view> names;
-  for (const StoredValue& value : values) {
+  for (const ValueView& value : values) {
     RELAYOUT_RETURN_IF_ERROR(CheckHolds(value).WithContext(Printable(value.name)));
     if (!names.insert(value.name).second) {
       return InvalidInput(Format("{}: a second value of this name", Printable(value.name)));
@@ -52,7 +52,7 @@ Status CheckAllHold(std::span<const StoredValue> values) {
 }
 
 // The order of the library: large types first, so that all data is aligned, then by name.
-std::vector<size_t> FileOrder(std::span<const StoredValue> values) {
+std::vector<size_t> FileOrder(std::span<const ValueView> values) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
@@ -64,10 +64,10 @@ std::vector<size_t> FileOrder(std::span<const StoredValue> values) {
 }
 
 // The library's own metadata order is random when there is Int4; ours is sorted.
-void WriteMetadata(JsonWriter& json, std::span<const StoredValue> values) {
+void WriteMetadata(JsonWriter& json, std::span<const ValueView> values) {
   std::map<std::string_view, std::string_view> metadata = {
       {safetensors::kFormatKey, safetensors::kFormatValue}};
-  for (const StoredValue& value : values) {
+  for (const ValueView& value : values) {
     if (value.dtype == DType::kInt4) metadata.emplace(value.name, safetensors::kInt4);
   }
   json.Key(safetensors::kMetadataKey).BeginObject();
@@ -85,15 +85,27 @@ std::string LengthAndHeader(std::string json) {
 }  // namespace
 
 Result<FileImage> LayOutSafetensors(std::span<const StoredValue> values) {
-  RELAYOUT_RETURN_IF_ERROR(CheckAllHold(values));
   FileImage image;
+  RELAYOUT_ASSIGN_OR_RETURN(
+      image.size_bytes,
+      LayOutSafetensors(
+          values.size(), [values](size_t i) { return ValueView(values[i]); }, image));
+  return image;
+}
+
+Result<int64_t> LayOutSafetensors(size_t count, const std::function<ValueView(size_t)>& value_at,
+                                  LayoutSink& sink) {
+  std::vector<ValueView> values;
+  values.reserve(count);
+  for (size_t i = 0; i < count; ++i) values.push_back(value_at(i));
+  RELAYOUT_RETURN_IF_ERROR(CheckAllHold(values));
   std::vector<Extent> places(values.size());  // In the data.
   JsonWriter json;
   json.BeginObject();
   WriteMetadata(json, values);
   int64_t position = 0;
   for (const size_t i : FileOrder(values)) {
-    const StoredValue& value = values[i];
+    const ValueView& value = values[i];
     const auto end = CheckedAdd(position, SizeBytes(value));
     if (!end) return InvalidInput("the file would have more than 2^63 bytes");
     json.Key(value.name).BeginObject().Key("dtype").String(*safetensors::TypeNameOf(value.dtype));
@@ -108,16 +120,12 @@ Result<FileImage> LayOutSafetensors(std::span<const StoredValue> values) {
   const int64_t data_begin = std::ssize(header);
   const auto size = CheckedAdd(data_begin, position);
   if (!size) return InvalidInput("the file would have more than 2^63 bytes");
-  image.size_bytes = *size;
-  image.headers.Add(0, header);
-  for (const Extent& place : places) {
-    if (place.size_bytes == 0) {
-      image.extents.Add(std::span<const Extent>());
-    } else {
-      image.extents.Add(Extent{data_begin + place.offset_bytes, place.size_bytes});
-    }
+  RELAYOUT_RETURN_IF_ERROR(sink.AddHeader(0, header));
+  for (Extent& place : places) {
+    place.offset_bytes += data_begin;
+    sink.AddExtents(std::span(&place, place.size_bytes > 0 ? 1 : 0));
   }
-  return image;
+  return *size;
 }
 
 }  // namespace relayout
