@@ -194,11 +194,10 @@ std::optional<HeldValue> Catalog::FirstHolder(std::string_view name) const {
   return HeldValue{&files_[first.files[0]], first.values[places[0].position]};
 }
 
-std::optional<ValueView> Catalog::Find(int64_t rank, std::string_view name) const {
+std::optional<ValueView> Catalog::FindAt(int64_t rank, std::span<const Place> places) const {
   const RankFile* const file = FileOf(rank);
   if (file == nullptr) return std::nullopt;
   const uint32_t file_class = class_of_file_[static_cast<size_t>(file - files_.data())];
-  const auto places = PlacesOf(name);
   const auto place =
       std::lower_bound(places.begin(), places.end(), file_class,
                        [](const Place& p, uint32_t wanted) { return p.file_class < wanted; });

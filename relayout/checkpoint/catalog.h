@@ -67,6 +67,13 @@ class Catalog {
     const std::vector<uint32_t>* numbers_;
   };
 
+  // Value `position` of the files of class `file_class`, which hold the same. The places of a name
+  // are in ascending class.
+  struct Place {
+    uint32_t file_class = 0;
+    uint32_t position = 0;
+  };
+
   // Reads the indexes of all files with `thread_count` threads. Fails when a file cannot be read or
   // believed. (One file for two ranks is fine: hard-linked replicas.) At no time are more indexes
   // in memory than there are different ones and threads.
@@ -95,7 +102,12 @@ class Catalog {
   // The first of Holders(name), or nothing.
   std::optional<HeldValue> FirstHolder(std::string_view name) const;
   // What `rank` holds under `name`, or nothing.
-  std::optional<ValueView> Find(int64_t rank, std::string_view name) const;
+  std::optional<ValueView> Find(int64_t rank, std::string_view name) const {
+    return FindAt(rank, PlacesOf(name));
+  }
+  // The same in two steps, for many ranks and one name.
+  std::span<const Place> PlacesOf(std::string_view name) const;
+  std::optional<ValueView> FindAt(int64_t rank, std::span<const Place> places) const;
   // How many different files there are, names apart from paths.
   int64_t distinct_file_count() const { return static_cast<int64_t>(classes_.size()); }
 
@@ -114,19 +126,11 @@ class Catalog {
     FileValues values;
     std::vector<uint32_t> files;  // Ascending positions in files_.
   };
-  // Value `position` of class `file_class`.
-  struct Place {
-    uint32_t file_class = 0;
-    uint32_t position = 0;
-  };
-
   explicit Catalog(std::shared_ptr<NameTable> table) : table_(std::move(table)) {}
   Status ReadFiles(FileSystem& fs, int thread_count);
   size_t ClassOf(FileValues values, std::unordered_multimap<size_t, size_t>& class_of_hash);
   void AddToClass(size_t file, size_t file_class);
   void FillPlaces();
-  // In ascending class.
-  std::span<const Place> PlacesOf(std::string_view name) const;
 
   std::shared_ptr<NameTable> table_;
   std::vector<RankFile> files_;

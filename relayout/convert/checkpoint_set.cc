@@ -53,10 +53,10 @@ Status CheckRanks(const CheckpointSetSpec& spec, const RankFiles& files, const S
 }  // namespace
 
 Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec& spec,
-                                        int thread_count) {
+                                        int thread_count, std::shared_ptr<NameTable> names) {
   // The strategy first: it is small, and a wrong path should show before thousands of headers are
   // read.
-  const auto names = std::make_shared<NameTable>();
+  if (!names) names = std::make_shared<NameTable>();
   std::optional<Strategy> strategy;
   if (spec.strategy_path) {
     RELAYOUT_ASSIGN_OR_RETURN(strategy, LoadStrategy(fs, *spec.strategy_path, names));

@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "relayout/base/name_table.h"
 #include "relayout/base/status.h"
 #include "relayout/checkpoint/catalog.h"
 #include "relayout/checkpoint/rank_files.h"
@@ -55,7 +57,9 @@ Result<CheckpointSet> DeserializeCheckpointSet(std::string_view bytes, Checkpoin
 // Reads strategy and headers. Fails when a file or strategy cannot be read, when files are of ranks
 // that the strategy does not have, or when there are several ranks and no strategy. Missing ranks
 // are listed, not refused: whether they matter is for the caller to say.
+// Names are added to `names`, which another strategy may share; null = its own.
 Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec& spec,
-                                        int thread_count);
+                                        int thread_count,
+                                        std::shared_ptr<NameTable> names = nullptr);
 
 }  // namespace relayout

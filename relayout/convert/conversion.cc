@@ -121,12 +121,14 @@ Status Conversion::Share() {
 }
 
 Status Conversion::OpenInputs() {
-  RELAYOUT_ASSIGN_OR_RETURN(source_, OpenCheckpointSet(fs_, request_.source, thread_count_));
+  // Both strategies before the headers: reading one takes for a moment more memory than all that
+  // stays of it and of the headers.
+  const auto names = std::make_shared<NameTable>();
   target_ = Strategy::Empty(1);
   if (has_target_strategy()) {
-    RELAYOUT_ASSIGN_OR_RETURN(
-        target_, LoadStrategy(fs_, *request_.target_strategy_path, source_->catalog.name_table()));
+    RELAYOUT_ASSIGN_OR_RETURN(target_, LoadStrategy(fs_, *request_.target_strategy_path, names));
   }
+  RELAYOUT_ASSIGN_OR_RETURN(source_, OpenCheckpointSet(fs_, request_.source, thread_count_, names));
   format_ = request_.format.value_or(source_->format);
   if (!request_.target_file.empty()) format_ = *FormatOfName(BaseName(request_.target_file));
   if (request_.crc_trailer && format_ != FileFormat::kMindSporeCheckpoint) {
@@ -334,13 +336,14 @@ Result<Transfer> Conversion::Plan(size_t i, ReplicaChooser& chooser) const {
 Result<TransferJob> Conversion::MakeJob(size_t i, ReplicaChooser& chooser) const {
   RELAYOUT_ASSIGN_OR_RETURN(Transfer transfer, Plan(i, chooser));
   const std::string_view name = contents_.values[i].name;
+  const auto places = source_->catalog.PlacesOf(name);
   return TransferJob{.name = std::string(name),
                      .transfer = std::move(transfer),
                      .source =
-                         [this, name](int64_t rank) {
+                         [this, places](int64_t rank) {
                            return ShardLocation{
                                .path = source_->catalog.FileOf(rank)->path,
-                               .extents = source_->catalog.Find(rank, name)->extents};
+                               .extents = source_->catalog.FindAt(rank, places)->extents};
                          },
                      .target =
                          [this, i](int64_t rank) {

@@ -85,12 +85,12 @@ Result<Strategy> Strategy::Create(std::vector<StageStrategy> stages,
   strategy.form_of_.reserve(count);
   for (StageStrategy& stage : stages) {
     strategy.stage_begins_.push_back(strategy.name_of_.size());
-    for (ParameterLayout& parameter : stage.parameters) {
+    // Of a million parameters not a second copy.
+    for (; !stage.parameters.empty(); stage.parameters.pop_front()) {
+      const ParameterLayout& parameter = stage.parameters.front();
       strategy.name_of_.push_back(strategy.names_->Add(parameter.name).first);
       strategy.form_of_.push_back(pool.NumberOf(parameter.layout, parameter.whole_shape));
-      parameter.name = std::string();  // Of a million names not a second copy.
     }
-    stage = {};
   }
   strategy.stage_begins_.push_back(count);
   RELAYOUT_RETURN_IF_ERROR(strategy.FillRanks());

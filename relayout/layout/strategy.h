@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,9 +55,10 @@ struct ParameterLayout {
   StatedShape whole_shape;
 };
 
-// The parameters of one stage, in the order of the file.
+// The parameters of one stage, in the order of the file. A deque, so that it grows without a second
+// copy and can be taken apart from the front.
 struct StageStrategy {
-  std::vector<ParameterLayout> parameters;
+  std::deque<ParameterLayout> parameters;
 };
 
 // What parameters have in common. Many share one.

@@ -146,10 +146,11 @@ Result<std::vector<StrategyFile::StageLayouts>> ToStages(
   return stages;
 }
 
-// Adds a parameter; false when its name is there already.
+// Takes parameters as they come.
 class StageMaker {
  public:
-  bool Add(ParameterLayout parameter) {
+  // False, and the parameter stays where it is, when its name is there already.
+  bool Add(ParameterLayout& parameter) {
     const auto name_of = [this](uint32_t i) -> std::string_view {
       return stage_.parameters[i].name;
     };
@@ -158,7 +159,6 @@ class StageMaker {
     index_.Insert(static_cast<uint32_t>(stage_.parameters.size() - 1), name_of);
     return true;
   }
-  void Reserve(size_t count) { stage_.parameters.reserve(count); }
   StageStrategy Take() { return std::move(stage_); }
 
  private:
@@ -176,7 +176,7 @@ Result<std::vector<StrategyFile::StageLayouts>> MergedStages(StrategyRecords& re
     if (!stage) return InvalidInput(Format("{}: impossible stage", Printable(full_name)));
     RELAYOUT_ASSIGN_OR_RETURN(ParameterLayout parameter,
                               maker.ToParameter(std::string(name), record));
-    if (!by_stage[*stage].Add(std::move(parameter))) {
+    if (!by_stage[*stage].Add(parameter)) {
       return InvalidInput(Format("{}: listed twice in stage {}", Printable(name), *stage));
     }
   }
@@ -188,13 +188,13 @@ Result<std::vector<StrategyFile::StageLayouts>> MergedStages(StrategyRecords& re
 
 Result<StageStrategy> SingleStage(StrategyRecords& records) {
   StageMaker stage;
-  stage.Reserve(records.layouts.size());
   LayoutMaker maker(records.records);
   for (; !records.layouts.empty(); records.layouts.pop_front()) {
-    const auto& [name, record] = records.layouts.front();
-    RELAYOUT_ASSIGN_OR_RETURN(ParameterLayout parameter, maker.ToParameter(name, record));
-    if (!stage.Add(std::move(parameter))) {
-      return InvalidInput(Format("{}: listed twice", Printable(name)));
+    auto& [name, record] = records.layouts.front();
+    RELAYOUT_ASSIGN_OR_RETURN(ParameterLayout parameter,
+                              maker.ToParameter(std::move(name), record));
+    if (!stage.Add(parameter)) {
+      return InvalidInput(Format("{}: listed twice", Printable(parameter.name)));
     }
   }
   return stage.Take();
