@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "relayout/base/byte_io.h"
-#include "relayout/base/heap.h"
 #include "relayout/base/parallel.h"
 #include "relayout/format/checkpoint_file.h"
 
@@ -109,7 +108,6 @@ Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(thread_count, std::ssize(plans), [&](int64_t i) {
     return FillPlan(contents, *plans[static_cast<size_t>(i)]);
   }));
-  ReturnFreedMemory();
   return files;
 }
 

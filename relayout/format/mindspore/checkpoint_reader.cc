@@ -136,8 +136,10 @@ Result<Record> ParseRecord(WireWindow& window, const WireField& outer) {
   if (!seen.Has(mindspore::kValueTag)) {
     return InvalidInput(Format("the record at byte {} has no tag", outer.offset_bytes));
   }
-  RELAYOUT_RETURN_IF_ERROR(
-      CheckName(record.tag).WithContext(Format("the record at byte {}", outer.offset_bytes)));
+  const Status name_status = CheckName(record.tag);
+  if (!name_status.ok()) {
+    return name_status.WithContext(Format("the record at byte {}", outer.offset_bytes));
+  }
   const Status status =
       body ? ParseBody(window, *body, record)
            : InvalidInput(Format("the record at byte {} has no tensor", outer.offset_bytes));
