@@ -13,7 +13,6 @@
 #include "relayout/base/parallel.h"
 #include "relayout/base/text.h"
 #include "relayout/checkpoint/file_hash.h"
-#include "relayout/checkpoint/header_writer.h"
 #include "relayout/checkpoint/rank_files.h"
 #include "relayout/format/checkpoint_file.h"
 #include "relayout/format/mindspore/crc_trailer.h"
@@ -66,32 +65,32 @@ bool IsSameFile(FileSystem& fs, const std::string& a, const std::string& b) {
 // Hashes headers and writes them.
 class HeaderSink final : public LayoutSink {
  public:
-  HeaderSink(int64_t header_bytes, HeaderWriter* writer)
-      : header_bytes_(header_bytes), hasher_(NewHeaderHasher(header_bytes)), writer_(writer) {}
+  HeaderSink(int64_t header_bytes, WritableFile* file)
+      : header_bytes_(header_bytes), hasher_(NewHeaderHasher(header_bytes)), file_(file) {}
 
   Status AddHeader(int64_t offset_bytes, std::string_view bytes) override {
     hasher_.Add(done_bytes_, std::as_bytes(std::span(bytes)));
     done_bytes_ += std::ssize(bytes);
-    return writer_ != nullptr ? writer_->Add(offset_bytes, bytes) : OkStatus();
+    if (file_ == nullptr) return OkStatus();
+    return file_->WriteAt(offset_bytes, std::as_bytes(std::span(bytes)));
   }
   void AddExtents(std::span<const Extent> /*extents*/) override {}
 
-  Result<Hash128> Finish() {
+  Hash128 Finish() const {
     RELAYOUT_CHECK(done_bytes_ == header_bytes_);
-    if (writer_ != nullptr) RELAYOUT_RETURN_IF_ERROR(writer_->Finish());
     return hasher_.sum();
   }
 
  private:
   const int64_t header_bytes_;
   BlockHasher hasher_;
-  HeaderWriter* const writer_;
+  WritableFile* const file_;
   int64_t done_bytes_ = 0;
 };
 
-// Also writes them unless `writer` is null.
-Result<Hash128> HashHeaders(const FileFrame& frame, HeaderWriter* writer) {
-  HeaderSink sink(frame.size_bytes - frame.payload_bytes, writer);
+// Also writes them unless `file` is null.
+Result<Hash128> HashHeaders(const FileFrame& frame, WritableFile* file) {
+  HeaderSink sink(frame.size_bytes - frame.payload_bytes, file);
   RELAYOUT_RETURN_IF_ERROR(frame.lay_out(sink));
   return sink.Finish();
 }
@@ -316,8 +315,7 @@ Result<std::string> CheckpointWriter::Create(int64_t rank, const FileFrame& fram
   const int64_t trailer = options_.crc_trailer ? kCrcTrailerBytes : 0;
   RELAYOUT_ASSIGN_OR_RETURN(const auto opened,
                             fs_.CreateForWrite(file.staged_path, frame.size_bytes + trailer));
-  HeaderWriter headers(*opened, HeaderWriter::Gaps::kZeros);
-  RELAYOUT_ASSIGN_OR_RETURN(file.hash, HashHeaders(frame, &headers));
+  RELAYOUT_ASSIGN_OR_RETURN(file.hash, HashHeaders(frame, opened.get()));
   RELAYOUT_RETURN_IF_ERROR(opened->Close());
   return file.staged_path;
 }
@@ -332,8 +330,7 @@ bool CheckpointWriter::IsStaged(const StagedFile& file) const {
 Result<std::string> CheckpointWriter::FindAdopted(StagedFile& file, const FileFrame& frame) {
   if (IsStaged(file)) {
     RELAYOUT_ASSIGN_OR_RETURN(const auto opened, fs_.OpenForWrite(file.staged_path));
-    HeaderWriter headers(*opened, HeaderWriter::Gaps::kPayload);
-    RELAYOUT_ASSIGN_OR_RETURN(file.hash, HashHeaders(frame, &headers));
+    RELAYOUT_ASSIGN_OR_RETURN(file.hash, HashHeaders(frame, opened.get()));
     RELAYOUT_RETURN_IF_ERROR(opened->Close());
     return file.staged_path;
   }

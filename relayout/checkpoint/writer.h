@@ -105,10 +105,7 @@ class CheckpointWriter {
   std::map<int64_t, std::string> FinalPaths() const;
 
   // Step 5. Returns the path under which the file's payload is to be written, or was by the dead
-  // run. Replicas are not created. The headers of a new file are written together with the small
-  // gaps between them, as zeros (header_writer.h). That is safe because payload is written after
-  // Create and never before; in a file of the dead run, where it may be already, gaps stay as they
-  // are.
+  // run. Replicas are not created.
   Result<std::string> Create(int64_t rank, const FileFrame& frame);
   // After the last Create. `plan` is that of Begin with its cut. Nothing to do for an adopted one.
   Status SavePlan(const StagedPlan& plan);

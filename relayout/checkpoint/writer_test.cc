@@ -578,7 +578,7 @@ void LeaveUnfinished(FileSystem& fs, const StagedPlan& plan) {
   ASSERT_TRUE((*writer)->SavePlan(plan).ok());
 }
 
-// Between the headers of small values, where a new file gets zeros.
+// Headers are written again, between the values.
 TEST(WriterTest, KeepsThePayloadOfADeadRun) {
   std::vector<StoredValue> values;
   for (const char* name : {"a", "b", "c"}) {
