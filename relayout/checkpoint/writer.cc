@@ -21,6 +21,7 @@ namespace relayout {
 namespace {
 
 constexpr char kStagingPrefix[] = "staging-";
+constexpr char kReplacedPrefix[] = "replaced-";
 constexpr char kPlanFile[] = "plan";
 constexpr int64_t kMaxPlanBytes = int64_t{64} << 20;
 
@@ -53,6 +54,17 @@ int64_t LastChangeOfSource(const StagedPlan& plan) {
     if (!words.empty()) last_ns = std::max(last_ns, ParseDecimal(words.back()).value_or(0));
   }
   return last_ns;
+}
+
+// The first n from `n` on for which there is no STEM<n>. What cannot be looked at is a failure:
+// the next one cannot either.
+Result<int64_t> FirstFree(FileSystem& fs, const std::string& stem, int64_t n = 0) {
+  while (true) {
+    Status there = fs.Stat(Format("{}{}", stem, n)).status();
+    if (there.code() == StatusCode::kNotFound) return n;
+    if (!there.ok()) return there;
+    ++n;
+  }
 }
 
 bool IsSameFile(FileSystem& fs, const std::string& a, const std::string& b) {
@@ -154,15 +166,8 @@ Status CheckpointWriter::Prepare() {
 }
 
 Status CheckpointWriter::MakeStagingDirectory() {
-  for (int64_t n = 0; staging_dir_.empty(); ++n) {
-    const std::string candidate = JoinPath(state_dir_, Format("{}{}", kStagingPrefix, n));
-    Status there = fs_.Stat(candidate).status();
-    if (there.code() == StatusCode::kNotFound) {
-      staging_dir_ = candidate;
-    } else if (!there.ok()) {
-      return there;
-    }
-  }
+  RELAYOUT_ASSIGN_OR_RETURN(const int64_t n, FirstFree(fs_, JoinPath(state_dir_, kStagingPrefix)));
+  staging_dir_ = JoinPath(state_dir_, Format("{}{}", kStagingPrefix, n));
   RELAYOUT_RETURN_IF_ERROR(fs_.MakeDirectory(staging_dir_));
   RELAYOUT_ASSIGN_OR_RETURN(staging_lock_,
                             LockIfPossible(fs_, JoinPath(staging_dir_, "lock"), /*wait=*/false));
@@ -504,8 +509,9 @@ Status CheckpointWriter::MoveOldAway(const std::vector<std::string>& replaced) {
   int64_t n = 0;
   for (const std::string& path : replaced) {
     // A dead run that we go on with may have moved some away already.
-    while (adopted_plan_ && Exists(fs_, JoinPath(staging_dir_, Format("replaced-{}", n)))) ++n;
-    RELAYOUT_RETURN_IF_ERROR(Move(path, JoinPath(staging_dir_, Format("replaced-{}", n++))));
+    RELAYOUT_ASSIGN_OR_RETURN(n, FirstFree(fs_, JoinPath(staging_dir_, kReplacedPrefix), n));
+    RELAYOUT_RETURN_IF_ERROR(
+        Move(path, JoinPath(staging_dir_, Format("{}{}", kReplacedPrefix, n))));
     folders.insert(ParentPath(path));
   }
   return SyncAll(folders);

@@ -166,6 +166,7 @@ class PayloadReads {
 // One observer each.
 std::vector<std::unique_ptr<ObservedFileSystem>> Observers(int count, FileSystem& disk) {
   std::vector<std::unique_ptr<ObservedFileSystem>> observers;
+  observers.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) observers.push_back(std::make_unique<ObservedFileSystem>(disk));
   return observers;
 }

@@ -414,7 +414,7 @@ TEST(RefusalTest, AFullDisk) {
     if (report.ok()) break;
     ++refused;
     EXPECT_EQ(report.status().code(), StatusCode::kIoError);
-    EXPECT_THAT(report.status().message(), testing::HasSubstr("no space left"));
+    EXPECT_THAT(report.status().message(), testing::ContainsRegex("[Nn]o space left"));
     EXPECT_TRUE(FinalFiles(fs, "dst").empty());
     EXPECT_FALSE(Exists(fs, "dst"));
   }
