@@ -130,15 +130,16 @@ class PayloadReads {
  public:
   explicit PayloadReads(MemoryFileSystem& disk) : disk_(disk) {}
 
-  // What is wrong with a read of a process that reads payload alone; empty when nothing is.
-  std::string Add(const ObservedFileSystem::Range& read) {
+  // What is wrong with a read of a process that reads payload alone; empty when nothing is. For
+  // some target ranks only, small gaps between the wanted bytes are read too, perhaps twice.
+  std::string Add(const ObservedFileSystem::Range& read, bool once) {
     const auto [file, is_new] = seen_.try_emplace(read.path);
     if (is_new) file->second = PayloadOf(read.path);
     for (int64_t i = 0; i < read.extent.size_bytes; ++i) {
       char& state = file->second[static_cast<size_t>(read.extent.offset_bytes + i)];
       const int64_t at = read.extent.offset_bytes + i;
       if (state == kHeader) return Format("{}: byte {} is no payload", read.path, at);
-      if (state == kRead) return Format("{}: byte {} was read twice", read.path, at);
+      if (state == kRead && once) return Format("{}: byte {} was read twice", read.path, at);
       state = kRead;
     }
     return "";
@@ -173,14 +174,14 @@ std::vector<std::unique_ptr<ObservedFileSystem>> Observers(int count, FileSystem
 
 // Only process 0 lists and reads what is around the payload.
 std::string CheckWhoReads(const std::vector<std::unique_ptr<ObservedFileSystem>>& observers,
-                          MemoryFileSystem& disk) {
+                          MemoryFileSystem& disk, bool once) {
   PayloadReads payload(disk);
   for (size_t i = 1; i < observers.size(); ++i) {
     if (!observers[i]->lists().empty()) {
       return Format("process {} lists {}", i, observers[i]->lists()[0]);
     }
     for (const auto& read : observers[i]->reads()) {
-      const std::string wrong = payload.Add(read);
+      const std::string wrong = payload.Add(read, once);
       if (!wrong.empty()) return Format("process {}: {}", i, wrong);
     }
   }
@@ -217,7 +218,7 @@ std::string RunTogether(const World& world, int processes, const Files& expected
   std::string wrong = CheckWrittenOnce(disk.accesses());
   if (wrong.empty()) wrong = Compare(FilesUnder(disk, "dst"), expected);
   if (wrong.empty()) wrong = CheckManifest(disk, "dst");
-  if (wrong.empty()) wrong = CheckWhoReads(observers, disk);
+  if (wrong.empty()) wrong = CheckWhoReads(observers, disk, world.ranks.empty());
   if (!wrong.empty()) return wrong;
   for (size_t i = 1; i < observers.size(); ++i) *busy_count += !observers[i]->reads().empty();
   const Traffic traffic = ExpectedTraffic(world, ExpectedTarget(world));
