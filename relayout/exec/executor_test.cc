@@ -165,6 +165,7 @@ LayoutSpec Spec(const char* text) { return ParseLayout(text)->spec(); }
 WorkCut SmallCut(int thread_count) {
   WorkCut cut = ChooseWorkCut(0, kMinMemoryBytes, thread_count);
   cut.chunk_bytes = int64_t{100} << 10;
+  if (thread_count == kManyThreads) cut.thread_memory_bytes = 1;  // The smallest tiles there are.
   return cut;
 }
 

@@ -15,6 +15,8 @@ constexpr int64_t kJobBytes = int64_t{32} << 10;
 constexpr int64_t kMinChunkBytes = int64_t{1} << 20;
 constexpr int64_t kMaxChunkBytes = int64_t{256} << 20;
 constexpr int64_t kChunkCount = 512;
+// The least that a thread can work with: the smallest tiles, a direct and a strided buffer.
+constexpr int64_t kMinThreadMemoryBytes = int64_t{768} << 10;
 constexpr int64_t kMinGatherBytes = int64_t{128} << 10;
 constexpr int64_t kGatherBytes = int64_t{1} << 20;
 constexpr int64_t kPieceBytes = int64_t{128} << 10;
@@ -35,8 +37,9 @@ int64_t WrittenBytes(const Transfer& transfer, const Tile& tile) {
 WorkCut ChooseWorkCut(int64_t written_bytes, int64_t memory_bytes, int thread_count) {
   // A quarter stays for indexes, plans and the program itself.
   const int64_t buffers = memory_bytes / 4 * 3;
-  return {.chunk_bytes = std::clamp(written_bytes / kChunkCount, kMinChunkBytes, kMaxChunkBytes),
-          .thread_memory_bytes = buffers / std::max(1, thread_count)};
+  return {
+      .chunk_bytes = std::clamp(written_bytes / kChunkCount, kMinChunkBytes, kMaxChunkBytes),
+      .thread_memory_bytes = std::max(kMinThreadMemoryBytes, buffers / std::max(1, thread_count))};
 }
 
 TileOptions ChooseTileOptions(const Transfer& transfer, int64_t thread_memory_bytes) {

@@ -55,6 +55,7 @@ struct WorkCut {
 
 // For `written_bytes` to be written by threads that share `memory_bytes` (at least
 // kMinMemoryBytes): some hundred chunks, so that any number of workers gets equal shares.
+// More threads than fit in that memory must not be started: see thread_memory_bytes.
 WorkCut ChooseWorkCut(int64_t written_bytes, int64_t memory_bytes, int thread_count);
 
 // How tiles are cut for a transfer when each thread may use `thread_memory_bytes`. Pure.
