@@ -26,6 +26,7 @@ std::optional<Dims> ShapeAt(const ValueForm& form, int64_t rank) {
 
 std::vector<std::optional<Dims>> ShapesAt(const std::deque<ValueForm>& forms, int64_t rank) {
   std::vector<std::optional<Dims>> shapes;
+  shapes.reserve(forms.size());
   for (const ValueForm& form : forms) shapes.push_back(ShapeAt(form, rank));
   return shapes;
 }
