@@ -62,11 +62,9 @@ class Transformation {
     RELAYOUT_ASSIGN_OR_RETURN(plan_, MakePlan(fs_, request_, *conversion_));
     RELAYOUT_ASSIGN_OR_RETURN(
         writer_, CheckpointWriter::Begin(fs_, WriterOptionsOf(request_, *conversion_), plan_));
+    report_.file_of_rank = writer_->FinalPaths();
     order_.is_complete = writer_->is_complete();
-    if (order_.is_complete) {
-      report_.file_of_rank = writer_->FinalPaths();
-      return OkStatus();
-    }
+    if (order_.is_complete) return OkStatus();
     RELAYOUT_RETURN_IF_ERROR(CreateFiles());
     RELAYOUT_RETURN_IF_ERROR(writer_->SavePlan(plan_));
     const StagedPlan& plan_in_force = writer_->adopted_plan() ? *writer_->adopted_plan() : plan_;
@@ -171,7 +169,6 @@ class Transformation {
     RELAYOUT_CHECK(report_.written_bytes + report_.resumed_bytes == conversion_->written_bytes());
     RELAYOUT_ASSIGN_OR_RETURN(
         const auto sums, contributions_.Finish(fs_, *conversion_, conversion_->thread_count()));
-    report_.file_of_rank = writer_->FinalPaths();
     return writer_->Publish(conversion_->thread_count(), sums);
   }
 
