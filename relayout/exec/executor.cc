@@ -12,6 +12,7 @@
 #include "relayout/base/parallel.h"
 #include "relayout/base/text.h"
 #include "relayout/exec/copy_box.h"
+#include "relayout/exec/shard_reader.h"
 #include "relayout/exec/stretch.h"
 #include "relayout/exec/tile_reads.h"
 #include "relayout/io/open_file_cache.h"
@@ -38,24 +39,6 @@ int64_t BytesToAlignment(int64_t offset_bytes) {
 }
 
 size_t AsSize(int64_t size_bytes) { return static_cast<size_t>(size_bytes); }
-
-// Grows, never shrinks, never initialises: a worker's scratch memory.
-class Buffer {
- public:
-  std::byte* Reserve(int64_t size_bytes) {
-    const size_t size = AsSize(size_bytes);
-    if (size > capacity_) {
-      bytes_.reset();  // Before the new one: both at once would break the budget.
-      bytes_ = std::make_unique_for_overwrite<std::byte[]>(size);
-      capacity_ = size;
-    }
-    return bytes_.get();
-  }
-
- private:
-  std::unique_ptr<std::byte[]> bytes_;
-  size_t capacity_ = 0;
-};
 
 Status WriteAligned(WritableFile& file, int64_t offset_bytes, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
@@ -196,10 +179,11 @@ class ChunkHashes {
 // One thread's share of the work, with its buffers.
 class Worker {
  public:
-  explicit Worker(Shared& shared) : shared_(shared) {}
+  explicit Worker(Shared& shared) : shared_(shared), reader_(shared.sources) {}
 
   Status Run(const Chunk& chunk) {
     result_ = {.chunk = chunk.index, .files = {}};
+    const int64_t read_before = reader_.read_bytes();
     paths_.clear();
     for (const Chunk::Item& item : chunk.items) {
       if (IsCancelled(shared_.progress)) return Cancelled("stopped on request");
@@ -209,6 +193,7 @@ class Worker {
       if (!status.ok()) return status.WithContext(Printable(job_->name));
     }
     result_.files = hashes_.Take();
+    result_.read_bytes = reader_.read_bytes() - read_before;
     shared_.read_bytes += result_.read_bytes;
     shared_.written_bytes += result_.written_bytes;
     return shared_.reporter.Report(result_, paths_);
@@ -248,7 +233,7 @@ class Worker {
     for (int64_t done = 0; done < run.size_bytes;) {
       if (IsCancelled(shared_.progress)) return Cancelled("stopped on request");
       const int64_t size = std::min(BytesToAlignment(phase + done), run.size_bytes - done);
-      RELAYOUT_RETURN_IF_ERROR(ReadShard(source, run.begin_bytes + done, {bytes, AsSize(size)}));
+      RELAYOUT_RETURN_IF_ERROR(reader_.Read(source, run.begin_bytes + done, {bytes, AsSize(size)}));
       for (const TargetPiece& target : tile.targets) {
         RELAYOUT_RETURN_IF_ERROR(
             WriteToAll(target, RunOf(target.piece).offset_bytes + done, {bytes, AsSize(size)}));
@@ -272,7 +257,7 @@ class Worker {
         ForEachTileRead(tile, element_size(), [&](size_t i, const ReadStretch& stretch) {
           std::byte* const buffer = to;
           to += stretch.wanted_bytes();
-          return ReadStretchOf(SourceOf(tile.sources[i]), stretch, buffer);
+          return reader_.ReadStretchOf(SourceOf(tile.sources[i]), stretch, buffer);
         }));
     for (const TargetPiece& target : tile.targets) {
       const int64_t size = target.piece.box.volume() * element_size();
@@ -284,18 +269,6 @@ class Worker {
       }
       RELAYOUT_RETURN_IF_ERROR(WritePiece(target, {assembled, AsSize(size)}));
     }
-    return OkStatus();
-  }
-
-  // Reads the runs of a stretch into a dense buffer.
-  Status ReadStretchOf(const ShardLocation& source, const ReadStretch& stretch, std::byte* to) {
-    if (stretch.size_bytes == stretch.wanted_bytes()) {
-      return ReadShard(source, stretch.begin_bytes, {to, AsSize(stretch.size_bytes)});
-    }
-    std::byte* const raw = strided_.Reserve(stretch.size_bytes);
-    RELAYOUT_RETURN_IF_ERROR(
-        ReadShard(source, stretch.begin_bytes, {raw, AsSize(stretch.size_bytes)}));
-    ExtractRuns(stretch, raw, to);
     return OkStatus();
   }
 
@@ -312,17 +285,6 @@ class Worker {
     });
     RELAYOUT_CHECK(!status.ok() || bytes.empty());
     return status;
-  }
-
-  Status ReadShard(const ShardLocation& source, int64_t begin_bytes, std::span<std::byte> buffer) {
-    RELAYOUT_ASSIGN_OR_RETURN(const auto file, shared_.sources.Get(source.path));
-    result_.read_bytes += std::ssize(buffer);
-    for (const Extent& extent : MapRange(source.extents, begin_bytes, std::ssize(buffer))) {
-      RELAYOUT_RETURN_IF_ERROR(
-          file->ReadAt(extent.offset_bytes, buffer.first(AsSize(extent.size_bytes))));
-      buffer = buffer.subspan(AsSize(extent.size_bytes));
-    }
-    return OkStatus();
   }
 
   Status WriteToAll(const TargetPiece& target, int64_t begin_bytes,
@@ -349,14 +311,14 @@ class Worker {
   }
 
   Shared& shared_;
+  ShardReader reader_;
   const TransferJob* job_ = nullptr;
   int64_t job_index_ = 0;
   ChunkResult result_;
   ChunkHashes hashes_;
   std::set<std::string> paths_;
-  Buffer gathered_;
-  Buffer assembled_;
-  Buffer strided_;
+  ScratchBuffer gathered_;
+  ScratchBuffer assembled_;
 };
 
 }  // namespace
