@@ -212,7 +212,7 @@ Result<CheckpointSet> OpenForInspection(FileSystem& fs, const CheckpointSetSpec&
   if (spec.strategy_path || info.kind != FileKind::kDirectory) {
     return OpenCheckpointSet(fs, spec, 1);
   }
-  RELAYOUT_ASSIGN_OR_RETURN(RankFiles files, FindRankFiles(fs, spec.path, spec.step));
+  RELAYOUT_ASSIGN_OR_RETURN(RankFiles files, FindCheckpointFiles(fs, spec));
   RELAYOUT_ASSIGN_OR_RETURN(Catalog catalog, Catalog::Open(fs, files.path_of_rank, 1));
   return CheckpointSet{.spec = spec,
                        .catalog = std::move(catalog),
@@ -249,7 +249,7 @@ void AddInspectCommand(CLI::App& app, int& exit_code) {
   const auto options = std::make_shared<InspectOptions>();
   command->add_option("PATH", options->set.path, "What to show")->required();
   AddStrategyOption(*command, "--strategy", options->set.strategy, "How the checkpoint is sharded");
-  AddStepOption(*command, options->set.step);
+  AddFileChoiceOptions(*command, options->set);
   AddJsonOption(*command, options->json);
   command->callback([options, &exit_code] {
     const Status status = Inspect(*options);

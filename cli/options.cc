@@ -9,6 +9,7 @@ Result<CheckpointSetSpec> SetOptions::Spec() const {
   CheckpointSetSpec spec;
   spec.path = path;
   spec.strategy_path = Optional(strategy);
+  spec.file_suffix = file_suffix;
   if (!step.empty()) {
     spec.step = ParseStep(step);
     if (!spec.step) return InvalidInput(Format("--step {}: give EPOCH_STEP, e.g. 10_5", step));
@@ -34,11 +35,16 @@ void AddStrategyOption(CLI::App& command, const std::string& name, std::string& 
       ->type_name("FILE");
 }
 
-void AddStepOption(CLI::App& command, std::string& value) {
+void AddFileChoiceOptions(CLI::App& command, SetOptions& options) {
   command
-      .add_option("--step", value,
+      .add_option("--step", options.step,
                   "Take the files named ...-EPOCH_STEP; default: the highest that every rank has")
       ->type_name("EPOCH_STEP");
+  command
+      .add_option("--file-suffix", options.file_suffix,
+                  "Take the files whose names end so before .ckpt or .safetensors: 10_5, 1-10_5 "
+                  "(task 1), or any text")
+      ->type_name("TEXT");
 }
 
 void AddRankOption(CLI::App& command, std::vector<int64_t>& ranks, const std::string& help) {

@@ -20,6 +20,7 @@ struct SetOptions {
   std::string strategy;
   std::vector<std::string> rank_files;  // "3=path/to/file.ckpt"
   std::string step;
+  std::string file_suffix;
 
   // Fails on a malformed rank file or step.
   Result<CheckpointSetSpec> Spec() const;
@@ -27,7 +28,8 @@ struct SetOptions {
 
 void AddStrategyOption(CLI::App& command, const std::string& name, std::string& value,
                        const std::string& whose);
-void AddStepOption(CLI::App& command, std::string& value);
+// Which of several files in rank folders: --step and --file-suffix.
+void AddFileChoiceOptions(CLI::App& command, SetOptions& options);
 void AddRankOption(CLI::App& command, std::vector<int64_t>& ranks, const std::string& help);
 void AddThreadsOption(CLI::App& command, int& threads);
 void AddJsonOption(CLI::App& command, bool& json);

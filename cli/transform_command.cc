@@ -32,6 +32,12 @@ What it would take, to the byte, and how one tensor is put together:
 DST/.relayout keeps a record of each file: what it was made from, so that runs that each write one rank
 of a set cannot mix two sets, and what its bytes hash to, for `relayout verify DST`. It may be deleted.
 
+A model that is whole in several safetensors files (param_name_map.json or *.safetensors.index.json beside
+them) can be SRC, and --unified makes DST one:
+
+  relayout transform src_checkpoints model --src-strategy src_strategy.ckpt --unified
+  relayout transform model dst_checkpoints --dst-strategy dst_strategy.ckpt --format ckpt
+
 A run that was killed is gone on with by the same command and --resume.
 
 Many processes share one conversion, on one machine or several with a common file system:
@@ -51,6 +57,11 @@ struct TransformOptions {
   std::string format;
   std::string memory = "256MiB";
   std::string replicas = "copy";
+  std::vector<std::string> renames;    // "old=new"
+  std::vector<std::string> left_outs;  // Names.
+  bool unified = false;
+  std::string part_size = "3GiB";
+  std::string task = "1/1";
   TransformRequest request;
   DryRunFlags dry_run;
   bool no_sync = false;
@@ -75,6 +86,37 @@ Status AssignPaths(TransformOptions& options) {
   return OkStatus();
 }
 
+Result<std::map<std::string, std::optional<std::string>, std::less<>>> NewNames(
+    const TransformOptions& options) {
+  std::map<std::string, std::optional<std::string>, std::less<>> names;
+  for (const std::string& text : options.renames) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+      return InvalidInput(Format("--rename {}: give OLD=NEW", text));
+    }
+    const std::string name = text.substr(0, equals);
+    if (!names.emplace(name, text.substr(equals + 1)).second) {
+      return InvalidInput(Format("--rename: {} is given twice", name));
+    }
+  }
+  for (const std::string& name : options.left_outs) {
+    if (!names.emplace(name, std::nullopt).second) {
+      return InvalidInput(Format("--leave-out {}: is given twice, or is to be renamed", name));
+    }
+  }
+  return names;
+}
+
+Result<UnifiedOptions> Unified(const TransformOptions& options) {
+  const size_t slash = options.task.find('/');
+  const auto task = ParseDecimal(std::string_view(options.task).substr(0, slash));
+  const auto count =
+      slash == std::string::npos ? std::nullopt : ParseDecimal(options.task.substr(slash + 1));
+  if (!task || !count) return InvalidInput(Format("--task {}: give I/N, e.g. 2/4", options.task));
+  return UnifiedOptions{
+      .part_bytes = *ParseBytes(options.part_size), .task = *task - 1, .task_count = *count};
+}
+
 Result<TransformRequest> BuildRequest(TransformOptions& options) {
   TransformRequest request = options.request;
   RELAYOUT_ASSIGN_OR_RETURN(request.source, options.source.Spec());
@@ -83,6 +125,10 @@ Result<TransformRequest> BuildRequest(TransformOptions& options) {
   request.target_strategy_path = Optional(options.target_strategy);
   if (options.format == "ckpt") request.format = FileFormat::kMindSporeCheckpoint;
   if (options.format == "safetensors") request.format = FileFormat::kSafetensors;
+  RELAYOUT_ASSIGN_OR_RETURN(request.contents.renames, NewNames(options));
+  if (options.unified) {
+    RELAYOUT_ASSIGN_OR_RETURN(request.unified, Unified(options));
+  }
   request.sync = !options.no_sync;
   request.check_crc = !options.no_crc_check;
   request.memory_bytes = *ParseBytes(options.memory);
@@ -104,15 +150,17 @@ std::string WorkText(const TransformReport& report, double seconds) {
 
 void PrintText(const TransformReport& report, double seconds) {
   Print(Format("{} -> {}: {}, {} {}", Count(report.source_rank_count, "rank"),
-               Count(report.target_rank_count, "rank"), Count(report.value_count, "value"),
-               HumanBytes(report.target_bytes), WorkText(report, seconds)));
+               Count(report.target_rank_count, report.is_unified ? "file" : "rank"),
+               Count(report.value_count, "value"), HumanBytes(report.target_bytes),
+               WorkText(report, seconds)));
   if (!report.is_complete) {
     Print(Format("  read {} from the files of rank {}", HumanBytes(report.read_bytes),
                  RankRuns(report.source_ranks_read)));
   }
   size_t listed = 0;
   for (const auto& [rank, path] : report.file_of_rank) {
-    if (listed++ < 8) Print(Format("  rank {:<4} {}", rank, path));
+    if (listed++ >= 8) continue;
+    Print(report.is_unified ? "  " + path : Format("  rank {:<4} {}", rank, path));
   }
   if (listed > 8) Print(Format("  ... and {} more", listed - 8));
   for (const Note& note : report.notes) Print("  note: " + note.message);
@@ -178,6 +226,21 @@ int Run(TransformOptions& options) {
   return kExitOk;
 }
 
+void AddUnifiedOptions(CLI::App& command, TransformOptions& options) {
+  CLI::Option* const unified =
+      command.add_flag("--unified", options.unified,
+                       "Write the whole model into DST/part<n>.safetensors, with "
+                       "param_name_map.json, instead of rank folders");
+  command.add_option("--part-size", options.part_size, "About how large the parts are to be")
+      ->type_name("SIZE")
+      ->check(CLI::Validator(CheckBytes, ""))
+      ->capture_default_str()
+      ->needs(unified);
+  command.add_option("--task", options.task, "Write only the I-th of N shares of the parts")
+      ->type_name("I/N")
+      ->needs(unified);
+}
+
 }  // namespace
 
 void AddTransformCommand(CLI::App& app, int& exit_code) {
@@ -193,6 +256,10 @@ void AddTransformCommand(CLI::App& app, int& exit_code) {
   command->add_option("--prefix", request.prefix, "Files are named <prefix><rank>.ckpt")
       ->type_name("TEXT")
       ->capture_default_str();
+  command
+      ->add_option("--file-name", request.file_name,
+                   "Every rank's file has this name, without extension, instead of <prefix><rank>")
+      ->type_name("TEXT");
   AddRankOption(
       *command, request.ranks,
       "Write only this target rank (repeatable); source ranks that it does not need may be "
@@ -208,7 +275,14 @@ void AddTransformCommand(CLI::App& app, int& exit_code) {
       ->type_name("FILE");
   command->add_option("--format", options->format, "Of the files written; default: as the source's")
       ->check(CLI::IsMember({"ckpt", "safetensors"}));
-  AddStepOption(*command, options->source.step);
+  AddFileChoiceOptions(*command, options->source);
+  AddUnifiedOptions(*command, *options);
+  command->add_option("--rename", options->renames, "Give a value another name (repeatable)")
+      ->type_name("OLD=NEW")
+      ->allow_extra_args(false);
+  command->add_option("--leave-out", options->left_outs, "Leave a value out (repeatable)")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   command->add_flag("--keep-extra", request.contents.keep_extra,
                     "Keep parameters that only the source strategy knows, whole, on every rank");
   command->add_flag(

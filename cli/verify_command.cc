@@ -118,7 +118,7 @@ void AddVerifyCommand(CLI::App& app, int& exit_code) {
   command->add_option("DST", options->target.path, "The result")->option_text("REQUIRED");
   AddStrategyOption(*command, "--src-strategy", options->source.strategy, "How SRC is sharded");
   AddStrategyOption(*command, "--dst-strategy", options->target.strategy, "How DST is sharded");
-  AddStepOption(*command, options->source.step);
+  AddFileChoiceOptions(*command, options->source);
   AddRankOption(*command, options->request.ranks, "Check only this target rank (repeatable)");
   command->add_flag("--keep-extra", options->request.keep_extra, "DST was made with --keep-extra");
   AddThreadsOption(*command, options->request.thread_count);

@@ -110,6 +110,14 @@ Result<std::optional<Hash128>> HashFileWithoutValues(FileSystem& fs, const std::
   return std::optional(HashTrailer(trailer));
 }
 
+Result<Hash128> HashTextFile(FileSystem& fs, const std::string& path) {
+  RELAYOUT_ASSIGN_OR_RETURN(const auto opened, fs.OpenForRead(path));
+  FileHasher hasher(*opened, nullptr, nullptr);
+  BlockHasher headers = NewHeaderHasher(opened->size_bytes());
+  RELAYOUT_RETURN_IF_ERROR(hasher.Add(headers, 0, {0, opened->size_bytes()}));
+  return headers.sum();
+}
+
 Result<Hash128> HashCheckpointFile(FileSystem& fs, const RankFile& file,
                                    std::atomic<int64_t>* done_bytes,
                                    const std::atomic<bool>* cancel) {

@@ -31,6 +31,9 @@ Result<Hash128> HashStoredBlock(const ReadableFile& file, std::string_view name,
 // when it is longer.
 Result<std::optional<Hash128>> HashFileWithoutValues(FileSystem& fs, const std::string& path);
 
+// Of a file that is all headers: a map of names.
+Result<Hash128> HashTextFile(FileSystem& fs, const std::string& path);
+
 // Of a whole file, read once from begin to end; counts what it has read in *done_bytes and stops
 // with kCancelled when *cancel becomes true (both may be null).
 Result<Hash128> HashCheckpointFile(FileSystem& fs, const RankFile& file,

@@ -2,11 +2,13 @@
 #include "relayout/checkpoint/rank_files.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "relayout/base/text.h"
 #include "relayout/format/checkpoint_file.h"
+#include "relayout/format/mindspore/last_save.h"
 
 namespace relayout {
 namespace {
@@ -14,26 +16,87 @@ namespace {
 // The checkpoints of one rank folder.
 struct Candidates {
   std::string folder;
-  std::vector<std::string> names;
+  std::vector<std::string> names = {};
+  std::optional<TrainingStep> last_save = {};  // By meta.json.
 };
 using CandidatesOfRank = std::map<int64_t, Candidates>;
 
-Result<Candidates> ScanFolder(FileSystem& fs, const std::string& folder) {
+constexpr char kLastSaveFile[] = "meta.json";
+
+bool IsNumber(std::string_view text) { return ParseDecimal(text).has_value(); }
+
+// "10_5".
+bool IsStep(std::string_view text) {
+  const size_t underscore = text.find('_');
+  return underscore != std::string_view::npos && IsNumber(text.substr(0, underscore)) &&
+         IsNumber(text.substr(underscore + 1));
+}
+
+// "1-10_5".
+bool IsTaskAndStep(std::string_view text) {
+  const size_t dash = text.find('-');
+  return dash != std::string_view::npos && IsNumber(text.substr(0, dash)) &&
+         IsStep(text.substr(dash + 1));
+}
+
+// A suffix of numbers with the mark that sets it off: "0_5" must not find 10_5.
+std::string WithMark(const std::string& suffix) {
+  if (IsStep(suffix)) return "-" + suffix;
+  return IsTaskAndStep(suffix) || IsNumber(suffix) ? "_" + suffix : suffix;
+}
+
+bool EndsWith(std::string_view name, const std::string& suffix) {
+  const std::string_view stem = name.substr(0, name.rfind('.'));
+  if (!stem.ends_with(suffix)) return false;
+  // net_rank_3-10_5 is of rank 3, not of task 3.
+  const bool is_task = suffix.starts_with('_') && IsTaskAndStep(std::string_view(suffix).substr(1));
+  return !is_task || !stem.ends_with("rank" + suffix);
+}
+
+// Those of the suffix, and of several the shortest.
+Status KeepNamesWith(const std::string& suffix, Candidates& candidates) {
+  const std::string wanted = WithMark(suffix);
+  std::vector<std::string> kept;
+  std::copy_if(candidates.names.begin(), candidates.names.end(), std::back_inserter(kept),
+               [&](const std::string& name) { return EndsWith(name, wanted); });
+  if (kept.empty()) {
+    return NotFound(Format("{}: no file ends in {} (before its extension); there are {}",
+                           candidates.folder, Printable(wanted), JoinLimited(candidates.names)));
+  }
+  const auto by_length = [](const std::string& a, const std::string& b) {
+    return a.size() < b.size();
+  };
+  const size_t shortest = std::min_element(kept.begin(), kept.end(), by_length)->size();
+  std::erase_if(kept, [&](const std::string& name) { return name.size() > shortest; });
+  if (kept.size() > 1) {
+    return InvalidInput(Format("{}: {} end in {}; give a longer suffix", candidates.folder,
+                               JoinLimited(kept), Printable(wanted)));
+  }
+  candidates.names = std::move(kept);
+  return OkStatus();
+}
+
+Result<Candidates> ScanFolder(FileSystem& fs, const std::string& folder,
+                              const std::string& suffix) {
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(folder));
-  Candidates candidates{.folder = folder, .names = {}};
+  Candidates candidates{.folder = folder};
   for (const DirectoryEntry& entry : entries) {
-    if (entry.kind == FileKind::kFile && FormatOfName(entry.name)) {
-      candidates.names.push_back(entry.name);
-    }
+    if (entry.kind != FileKind::kFile) continue;
+    if (FormatOfName(entry.name)) candidates.names.push_back(entry.name);
+    if (entry.name != kLastSaveFile) continue;
+    RELAYOUT_ASSIGN_OR_RETURN(const LastSave save, ReadLastSave(fs, JoinPath(folder, entry.name)));
+    candidates.last_save = TrainingStep{save.epoch, save.step};
   }
   if (candidates.names.empty()) {
     return NotFound(Format("{}: holds no .ckpt or .safetensors file", folder));
   }
+  if (suffix.empty()) return candidates;
+  RELAYOUT_RETURN_IF_ERROR(KeepNamesWith(suffix, candidates));
   return candidates;
 }
 
 Result<CandidatesOfRank> ScanDirectory(FileSystem& fs, const std::string& directory,
-                                       std::vector<std::string>& notes) {
+                                       const std::string& suffix, std::vector<std::string>& notes) {
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(directory));
   CandidatesOfRank ranks;
   std::vector<std::string> passed_over;
@@ -46,7 +109,7 @@ Result<CandidatesOfRank> ScanDirectory(FileSystem& fs, const std::string& direct
       continue;
     }
     const std::string folder = JoinPath(directory, entry.name);
-    RELAYOUT_ASSIGN_OR_RETURN(Candidates candidates, ScanFolder(fs, folder));
+    RELAYOUT_ASSIGN_OR_RETURN(Candidates candidates, ScanFolder(fs, folder, suffix));
     const auto [existing, inserted] = ranks.emplace(*rank, std::move(candidates));
     if (!inserted) {
       return InvalidInput(
@@ -113,6 +176,31 @@ std::string StepList(const std::set<TrainingStep>& steps) {
   return texts.empty() ? "none" : JoinLimited(texts);
 }
 
+// The highest of the common steps that no rank's meta.json denies.
+Result<TrainingStep> LastCompleteStep(const CandidatesOfRank& ranks,
+                                      const std::set<TrainingStep>& common,
+                                      std::vector<std::string>& notes) {
+  const Candidates* earliest = nullptr;
+  for (const auto& [rank, candidates] : ranks) {
+    if (!candidates.last_save) continue;
+    if (earliest == nullptr || *candidates.last_save < *earliest->last_save) earliest = &candidates;
+  }
+  if (earliest == nullptr || *common.rbegin() <= *earliest->last_save) return *common.rbegin();
+  const std::string meta = JoinPath(earliest->folder, kLastSaveFile);
+  const auto after = common.upper_bound(*earliest->last_save);
+  if (after == common.begin()) {
+    return InvalidInput(
+        Format("{}: {} was the last complete save, but the files that all ranks "
+               "have are of {}; --step takes one of them all the same",
+               meta, ToText(*earliest->last_save), StepList(common)));
+  }
+  const TrainingStep last = *std::prev(after);
+  notes.push_back(Format(
+      "took {} ({}_{}): by {} {} was the last complete save, so {} is passed over", ToText(last),
+      last.epoch, last.step, meta, ToText(*earliest->last_save), StepList({after, common.end()})));
+  return last;
+}
+
 // Several files in some folder: the step to take.
 Status ChooseByStep(const CandidatesOfRank& ranks, const std::optional<TrainingStep>& wanted,
                     RankFiles& found) {
@@ -142,14 +230,15 @@ Status ChooseByStep(const CandidatesOfRank& ranks, const std::optional<TrainingS
                "they hold {}",
                ParentPath(ranks.begin()->second.folder), StepList(all)));
   }
-  const TrainingStep chosen = wanted ? *wanted : *common.rbegin();
+  RELAYOUT_ASSIGN_OR_RETURN(const TrainingStep chosen,
+                            wanted ? *wanted : LastCompleteStep(ranks, common, found.notes));
   if (!common.contains(chosen)) {
     return NotFound(Format("--step {}_{}: not in every rank folder of {}; common to all are {}",
                            chosen.epoch, chosen.step, ParentPath(ranks.begin()->second.folder),
                            StepList(common)));
   }
   found.step = chosen;
-  if (all.size() > 1 && !wanted) {
+  if (all.size() > 1 && !wanted && chosen == *common.rbegin()) {
     found.notes.push_back(Format("took {} ({}_{}), the highest of {} that every rank has",
                                  ToText(chosen), chosen.epoch, chosen.step, StepList(all)));
   }
@@ -204,15 +293,15 @@ std::optional<int64_t> RankOfFolder(std::string_view folder_name) {
 }
 
 Result<RankFiles> FindRankFiles(FileSystem& fs, const std::string& directory,
-                                const std::optional<TrainingStep>& wanted_step) {
+                                const FileChoice& choice) {
   RankFiles found;
   RELAYOUT_ASSIGN_OR_RETURN(const CandidatesOfRank ranks,
-                            ScanDirectory(fs, directory, found.notes));
+                            ScanDirectory(fs, directory, choice.suffix, found.notes));
   RELAYOUT_ASSIGN_OR_RETURN(found.format, CommonFormat(ranks));
   const bool several = std::any_of(ranks.begin(), ranks.end(),
                                    [](const auto& entry) { return entry.second.names.size() > 1; });
-  if (several || wanted_step) {
-    RELAYOUT_RETURN_IF_ERROR(ChooseByStep(ranks, wanted_step, found));
+  if (several || choice.step) {
+    RELAYOUT_RETURN_IF_ERROR(ChooseByStep(ranks, choice.step, found));
   } else {
     RELAYOUT_RETURN_IF_ERROR(TakeOnlyFiles(ranks, found));
   }

@@ -8,7 +8,10 @@
 //
 // Folders are named rank_<number> (leading zeros do not count). Names ending in -<epoch>_<step>
 // carry a step. When folders hold several files, the highest (epoch, step) that every rank has is
-// taken, compared as numbers; --step takes another.
+// taken, compared as numbers; --step takes another, and --file-suffix looks at some names only.
+//
+// MindFormers keeps the last complete save of a rank in its folder's meta.json. Steps after the
+// earliest of these were cut off on some rank: they are passed over.
 #pragma once
 
 #include <cstdint>
@@ -49,11 +52,20 @@ struct RankFiles {
   std::vector<std::string> notes;
 };
 
+// Which of several files to take.
+struct FileChoice {
+  std::optional<TrainingStep> step = {};
+  // Names end like this before their extension. "10_5" and "-10_5" are an epoch and step, "1-10_5"
+  // and "_1-10_5" MindSpore's task, epoch and step, "100" and "_100" a step. Where several names of
+  // a folder end so, the shortest is meant: the others are of tasks.
+  std::string suffix = {};
+};
+
 // Scans `directory`, headers unread. Fails, naming the folders and files, when there is no rank
 // folder, two folders are the same rank, a folder holds no checkpoint, formats are mixed, no step
 // is common to all ranks, files of one folder cannot be compared, or ranks are of different steps.
 Result<RankFiles> FindRankFiles(FileSystem& fs, const std::string& directory,
-                                const std::optional<TrainingStep>& wanted_step);
+                                const FileChoice& choice = {});
 
 // "rank_12" -> 12; nothing for other names.
 std::optional<int64_t> RankOfFolder(std::string_view folder_name);

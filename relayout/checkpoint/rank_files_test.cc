@@ -30,7 +30,7 @@ TEST_P(FindRankFilesTest, FindsOrRefuses) {
   fs.SetFile("ckpt/README.md", "");
   for (const std::string& file : c.files) fs.SetFile("ckpt/" + file, "x");
   fs.ClearAccesses();
-  const auto found = FindRankFiles(fs, "ckpt", c.step);
+  const auto found = FindRankFiles(fs, "ckpt", {.step = c.step});
   if (!c.refusal.empty()) {
     ASSERT_FALSE(found.ok());
     EXPECT_NE(found.status().message().find(c.refusal), std::string::npos)
@@ -126,6 +126,94 @@ INSTANTIATE_TEST_SUITE_P(
                  "",
                  "--step 9_9: not in every rank folder of ckpt; common to all are 1_5"}),
     [](const auto& info) { return std::string(info.param.name); });
+
+struct SuffixCase {
+  const char* suffix;
+  const char* found;    // In rank_0, or
+  const char* refusal;  // a part of the message.
+};
+
+// The names of MindSpore and MindFormers: the rank is no task.
+TEST(FindRankFilesTest, ChoosesBySuffix) {
+  MemoryFileSystem fs;
+  for (const char* name : {"net_rank_0-1_5", "net_rank_0_2-1_5", "net_rank_0-11_5", "net_rank_0_20",
+                           "net_rank_0_120", "best", "my_best"}) {
+    fs.SetFile(Format("ckpt/rank_0/{}.safetensors", name), "x");
+  }
+  for (const SuffixCase& c : {SuffixCase{"1_5", "net_rank_0-1_5", ""},
+                              {"-1_5", "net_rank_0-1_5", ""},
+                              {"11_5", "net_rank_0-11_5", ""},
+                              {"2-1_5", "net_rank_0_2-1_5", ""},
+                              {"_2-1_5", "net_rank_0_2-1_5", ""},
+                              {"20", "net_rank_0_20", ""},
+                              {"_120", "net_rank_0_120", ""},
+                              {"best", "best", ""},
+                              {"my_best", "my_best", ""},
+                              {"0-1_5", "", "no file ends in _0-1_5 (before its extension)"},
+                              {"5", "net_rank_0-1_5", ""},
+                              {"st", "best", ""}}) {
+    const auto found = FindRankFiles(fs, "ckpt", {.suffix = c.suffix});
+    if (*c.refusal == '\0') {
+      ASSERT_TRUE(found.ok()) << found.status().message();
+      EXPECT_EQ(found->path_of_rank.at(0), Format("ckpt/rank_0/{}.safetensors", c.found));
+    } else {
+      EXPECT_NE(found.status().message().find(c.refusal), std::string::npos)
+          << found.status().message();
+    }
+  }
+  fs.SetFile("ckpt/rank_0/nut_rank_0-1_5.safetensors", "x");
+  EXPECT_NE(FindRankFiles(fs, "ckpt", {.suffix = "1_5"}).status().message().find("a longer suffix"),
+            std::string::npos);
+}
+
+// MindFormers was killed while rank 1 wrote step 20: its meta.json still names step 10.
+TEST(FindRankFilesTest, BelievesTheLastCompleteSave) {
+  MemoryFileSystem fs;
+  const auto save = [&](int rank, int step) {
+    fs.SetFile(Format("ckpt/rank_{}/net_rank_{}-1_{}.ckpt", rank, rank, step), "x");
+  };
+  const auto note = [&](int rank, int step) {
+    fs.SetFile(
+        Format("ckpt/rank_{}/meta.json", rank),
+        Format(R"({{"last_epoch":1,"last_step":{},"last_ckpt_file":"net_rank_{}-1_{}.ckpt"}})",
+               step, rank, step));
+  };
+  for (const int rank : {0, 1}) {
+    for (const int step : {10, 20}) save(rank, step);
+  }
+  note(0, 20);
+  note(1, 10);
+  auto found = FindRankFiles(fs, "ckpt");
+  ASSERT_TRUE(found.ok()) << found.status().message();
+  EXPECT_EQ(found->step, (TrainingStep{1, 10}));
+  EXPECT_EQ(JoinLimited(found->notes),
+            "took epoch 1, step 10 (1_10): by ckpt/rank_1/meta.json epoch 1, step 10 was the last "
+            "complete save, so 1_20 is passed over");
+  // Who asks for a step gets it.
+  found = FindRankFiles(fs, "ckpt", {.step = TrainingStep{1, 20}});
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->step, (TrainingStep{1, 20}));
+
+  note(1, 20);
+  found = FindRankFiles(fs, "ckpt");
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->step, (TrainingStep{1, 20}));
+
+  note(0, 5);
+  EXPECT_NE(
+      FindRankFiles(fs, "ckpt")
+          .status()
+          .message()
+          .find("epoch 1, step 5 was the last complete save, but the files that all ranks have are "
+                "of 1_10, 1_20"),
+      std::string::npos);
+  fs.SetFile("ckpt/rank_0/meta.json", "{}");
+  EXPECT_NE(FindRankFiles(fs, "ckpt")
+                .status()
+                .message()
+                .find("ckpt/rank_0/meta.json: the key last_epoch is missing"),
+            std::string::npos);
+}
 
 TEST(FindRankFilesTest, ReportsWhatItPassedOverAndChose) {
   MemoryFileSystem fs;

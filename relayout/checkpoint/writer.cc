@@ -25,17 +25,6 @@ constexpr char kReplacedPrefix[] = "replaced-";
 constexpr char kPlanFile[] = "plan";
 constexpr int64_t kMaxPlanBytes = int64_t{64} << 20;
 
-// A prefix becomes part of a file name and must stay inside its folder.
-Status CheckPrefix(const std::string& prefix) {
-  const bool is_safe = std::none_of(prefix.begin(), prefix.end(), [](char c) {
-    return c == '/' || static_cast<unsigned char>(c) < ' ';
-  });
-  if (is_safe && prefix.find("..") == std::string::npos) return OkStatus();
-  return InvalidInput(
-      Format("--prefix {}: a prefix begins file names and may not contain '/' or '..'",
-             Printable(prefix)));
-}
-
 // Not every shared file system has locks. Without them the protocol holds for one process at a
 // time.
 Result<std::unique_ptr<FileLock>> LockIfPossible(FileSystem& fs, const std::string& path,
@@ -111,8 +100,7 @@ Result<Hash128> HashHeaders(const FileFrame& frame, WritableFile* file) {
 
 std::string FinalPath(const CheckpointWriterOptions& options, int64_t rank) {
   if (!options.single_file.empty()) return options.single_file;
-  return JoinPath(JoinPath(options.directory, Format("rank_{}", rank)),
-                  Format("{}{}{}", options.prefix, rank, Extension(options.format)));
+  return JoinPath(options.directory, RelativePath(options.names, options.format, rank));
 }
 
 bool CheckpointWriter::IsMine(int64_t rank) const {
@@ -124,7 +112,7 @@ std::string CheckpointWriter::StateLockPath() const { return JoinPath(state_dir_
 Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Make(FileSystem& fs,
                                                                  CheckpointWriterOptions options,
                                                                  StagedPlan plan) {
-  RELAYOUT_RETURN_IF_ERROR(CheckPrefix(options.prefix));
+  RELAYOUT_RETURN_IF_ERROR(CheckTargetNames(options.names));
   if (!options.single_file.empty()) {
     RELAYOUT_CHECK(plan.ranks.size() == 1);
     options.directory = ParentPath(options.single_file);
@@ -274,21 +262,16 @@ Result<bool> CheckpointWriter::IsSibling(int64_t rank) {
   return record.ok() && IsSameGeneration(record->generation, plan_.generation);
 }
 
+// A set of the other kind beside ours would be as confusing as an old one of the same kind.
 Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(options_.directory));
   std::vector<std::string> replaced;
   for (const DirectoryEntry& entry : entries) {
-    const auto rank = RankOfFolder(entry.name);
-    if (!rank || entry.kind != FileKind::kDirectory) continue;
-    const std::string folder = JoinPath(options_.directory, entry.name);
-    if (!options_.whole_set && !IsMine(*rank)) {
-      RELAYOUT_ASSIGN_OR_RETURN(const bool is_sibling, IsSibling(*rank));
-      if (is_sibling) continue;
-    }
-    RELAYOUT_ASSIGN_OR_RETURN(const auto files, fs_.List(folder));
-    for (const DirectoryEntry& file : files) {
-      const std::string path = JoinPath(folder, file.name);
-      if (FormatOfName(file.name) && !IsPublished(*rank, path)) replaced.push_back(path);
+    const std::string path = JoinPath(options_.directory, entry.name);
+    if (const auto rank = RankOfFolder(entry.name); rank && entry.kind == FileKind::kDirectory) {
+      RELAYOUT_RETURN_IF_ERROR(FilesToReplaceOfRank(*rank, path, replaced));
+    } else if (entry.kind == FileKind::kFile && IsUnifiedName(entry.name)) {
+      RELAYOUT_RETURN_IF_ERROR(FilesToReplaceOfUnified(path, replaced));
     }
   }
   if (!replaced.empty() && !options_.overwrite) {
@@ -298,6 +281,34 @@ Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
                options_.directory, JoinLimited(replaced, 3)));
   }
   return replaced;
+}
+
+Status CheckpointWriter::FilesToReplaceOfRank(int64_t rank, const std::string& folder,
+                                              std::vector<std::string>& replaced) {
+  const bool may_be_sibling = !options_.whole_set && !options_.names.unified_file_count;
+  if (may_be_sibling && !IsMine(rank)) {
+    RELAYOUT_ASSIGN_OR_RETURN(const bool is_sibling, IsSibling(rank));
+    if (is_sibling) return OkStatus();
+  }
+  RELAYOUT_ASSIGN_OR_RETURN(const auto files, fs_.List(folder));
+  for (const DirectoryEntry& file : files) {
+    const std::string path = JoinPath(folder, file.name);
+    if (FormatOfName(file.name) && !IsPublished(rank, path)) replaced.push_back(path);
+  }
+  return OkStatus();
+}
+
+Status CheckpointWriter::FilesToReplaceOfUnified(const std::string& path,
+                                                 std::vector<std::string>& replaced) {
+  for (int64_t rank = 0; rank < options_.names.unified_file_count.value_or(0); ++rank) {
+    if (FinalPath(rank) != path) continue;
+    if (IsPublished(rank, path)) return OkStatus();
+    if (options_.whole_set || IsMine(rank)) break;
+    RELAYOUT_ASSIGN_OR_RETURN(const bool is_sibling, IsSibling(rank));
+    if (is_sibling) return OkStatus();
+  }
+  replaced.push_back(path);
+  return OkStatus();
 }
 
 // By the dead run that we go on with.
@@ -471,12 +482,11 @@ Status CheckpointWriter::StageRecords() {
   for (const auto& [rank, file] : staged_) {
     const std::string path = StagedRecordPath(rank);
     if (adopted_plan_ && Exists(fs_, path)) RELAYOUT_RETURN_IF_ERROR(fs_.RemoveFile(path));
-    const ManifestRecord record{
-        .generation = plan_.generation,
-        .rank_count = options_.rank_count,
-        .file_name = JoinPath(Format("rank_{}", rank), BaseName(file.final_path)),
-        .size_bytes = file.size_bytes + trailer,
-        .content_hash = file.hash};
+    const ManifestRecord record{.generation = plan_.generation,
+                                .rank_count = options_.rank_count,
+                                .file_name = RelativePath(options_.names, options_.format, rank),
+                                .size_bytes = file.size_bytes + trailer,
+                                .content_hash = file.hash};
     RELAYOUT_RETURN_IF_ERROR(WriteWholeFile(fs_, path, SerializeRecord(record), options_.sync));
   }
   return OkStatus();
@@ -517,20 +527,20 @@ Status CheckpointWriter::MoveOldAway(const std::vector<std::string>& replaced) {
   return SyncAll(folders);
 }
 
-// Those of ranks that are written or replaced, or that have no folder any more; siblings keep
-// theirs.
+// Those of files that are written, replaced or not there any more; siblings keep theirs.
 Result<std::vector<std::string>> CheckpointWriter::RecordsToReplace(
     const std::vector<std::string>& replaced) {
   std::vector<std::string> records;
   if (!options_.single_file.empty()) return records;
-  std::set<std::string> folders;
-  for (const std::string& path : replaced) folders.insert(BaseName(ParentPath(path)));
+  const std::set<std::string> gone(replaced.begin(), replaced.end());
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(state_dir_));
   for (const DirectoryEntry& entry : entries) {
     const auto rank = RankOfFolder(entry.name);
     if (!rank) continue;
-    if (folders.contains(entry.name) || staged_.contains(*rank) ||
-        !Exists(fs_, JoinPath(options_.directory, entry.name))) {
+    const auto record = ReadRecord(fs_, options_.directory, *rank);
+    if (record.status().code() == StatusCode::kIoError) return record.status();
+    const std::string path = record.ok() ? JoinPath(options_.directory, record->file_name) : "";
+    if (staged_.contains(*rank) || path.empty() || gone.contains(path) || !Exists(fs_, path)) {
       records.push_back(entry.name);
     }
   }
@@ -556,7 +566,8 @@ Status CheckpointWriter::MoveNewIn(const std::vector<std::string>& replaced) {
   }
   // Folders of a larger set that was replaced; one with other files in it stays.
   for (const std::string& path : replaced) {
-    if (path != options_.single_file) static_cast<void>(fs_.RemoveDirectory(ParentPath(path)));
+    if (path == options_.single_file || !RankOfFolder(BaseName(ParentPath(path)))) continue;
+    static_cast<void>(fs_.RemoveDirectory(ParentPath(path)));
   }
   RELAYOUT_RETURN_IF_ERROR(SyncAll(folders));
   if (!options_.single_file.empty()) return OkStatus();

@@ -42,6 +42,7 @@
 #include "relayout/base/hash.h"
 #include "relayout/base/status.h"
 #include "relayout/checkpoint/staged_plan.h"
+#include "relayout/checkpoint/target_names.h"
 #include "relayout/format/file_index.h"
 #include "relayout/io/file_system.h"
 
@@ -55,9 +56,9 @@ enum class ReplicaMode {
 };
 
 struct CheckpointWriterOptions {
-  // Where the set goes; rank r is written to DIR/rank_<r>/<prefix><r><extension>.
+  // Where the set goes, and how its files are called there.
   std::string directory;
-  std::string prefix = "checkpoint_";
+  TargetNames names = {};
   FileFormat format = FileFormat::kMindSporeCheckpoint;
   // Not empty: write one rank to exactly this file instead, without regard to its neighbours.
   std::string single_file;
@@ -86,7 +87,7 @@ class CheckpointWriter {
   static Result<std::unique_ptr<CheckpointWriter>> Begin(FileSystem& fs,
                                                          CheckpointWriterOptions options,
                                                          StagedPlan plan);
-  // Would Begin refuse because of the prefix or of files that it may not replace? Looks only.
+  // Would Begin refuse because of names or of files that it may not replace? Looks only.
   static Status CheckTarget(FileSystem& fs, CheckpointWriterOptions options, StagedPlan plan);
   // Removes everything that was not published, unless it is kept for another run; errors of that
   // are ignored.
@@ -145,6 +146,9 @@ class CheckpointWriter {
   Result<std::vector<std::string>> FilesToReplace();
   Result<std::vector<std::string>> FilesToReplaceInSet();
   // Was the file of this rank written by a run of our generation?
+  Status FilesToReplaceOfRank(int64_t rank, const std::string& folder,
+                              std::vector<std::string>& replaced);
+  Status FilesToReplaceOfUnified(const std::string& path, std::vector<std::string>& replaced);
   Result<bool> IsSibling(int64_t rank);
   Result<std::vector<std::string>> RecordsToReplace(const std::vector<std::string>& replaced);
   bool IsPublished(int64_t rank, const std::string& path) const;

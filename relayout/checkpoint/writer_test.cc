@@ -201,7 +201,7 @@ TEST(WriterTest, RefusesPrefixesThatLeaveTheFolder) {
   for (const std::string& prefix : prefixes) {
     MemoryFileSystem fs;
     auto options = Options();
-    options.prefix = prefix;
+    options.names.prefix = prefix;
     const Status status = Publish(fs, {.generation = "g1", .ranks = {0}, .options = options});
     EXPECT_EQ(status.code(), StatusCode::kInvalidInput) << prefix;
     EXPECT_NE(status.message().find("may not contain '/' or '..'"), std::string::npos);
@@ -227,7 +227,7 @@ TEST(WriterTest, ReplacesASetAsAWhole) {
   MemoryFileSystem fs;
   ASSERT_TRUE(Publish(fs, {.generation = "g1", .ranks = {0, 1, 2, 3}, .options = Options()}).ok());
   auto options = Options(true);
-  options.prefix = "new-";
+  options.names.prefix = "new-";
   fs.SetFile("out/set/rank_3/notes.txt", "mine");
   ASSERT_TRUE(Publish(fs, {.generation = "g2", .ranks = {0, 1}, .options = options}).ok());
   std::vector<std::string> paths;

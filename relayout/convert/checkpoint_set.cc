@@ -5,19 +5,28 @@
 #include <utility>
 
 #include "relayout/base/byte_io.h"
-#include "relayout/base/heap.h"
 #include "relayout/base/text.h"
+#include "relayout/checkpoint/unified_files.h"
 #include "relayout/convert/load_strategy.h"
 #include "relayout/format/checkpoint_file.h"
 
 namespace relayout {
 namespace {
 
-Result<RankFiles> FilesOf(FileSystem& fs, const CheckpointSetSpec& spec) {
+Result<RankFiles> FilesOf(FileSystem& fs, const CheckpointSetSpec& spec,
+                          std::optional<UnifiedFiles>& unified) {
   RankFiles found;
   if (spec.files.empty()) {
     RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(spec.path));
-    if (info.kind == FileKind::kDirectory) return FindRankFiles(fs, spec.path, spec.step);
+    if (info.kind == FileKind::kDirectory) {
+      RELAYOUT_ASSIGN_OR_RETURN(unified, FindUnifiedFiles(fs, spec.path));
+      if (!unified) {
+        return FindRankFiles(fs, spec.path, {.step = spec.step, .suffix = spec.file_suffix});
+      }
+      found.path_of_rank = unified->path_of_rank;
+      found.format = FileFormat::kSafetensors;
+      return found;
+    }
     found.path_of_rank[0] = spec.path;
   } else {
     found.path_of_rank = spec.files;
@@ -52,6 +61,11 @@ Status CheckRanks(const CheckpointSetSpec& spec, const RankFiles& files, const S
 
 }  // namespace
 
+Result<RankFiles> FindCheckpointFiles(FileSystem& fs, const CheckpointSetSpec& spec) {
+  std::optional<UnifiedFiles> unified;
+  return FilesOf(fs, spec, unified);
+}
+
 Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec& spec,
                                         int thread_count, std::shared_ptr<NameTable> names) {
   // The strategy first: it is small, and a wrong path should show before thousands of headers are
@@ -61,8 +75,17 @@ Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec&
   if (spec.strategy_path) {
     RELAYOUT_ASSIGN_OR_RETURN(strategy, LoadStrategy(fs, *spec.strategy_path, names));
   }
-  RELAYOUT_ASSIGN_OR_RETURN(RankFiles files, FilesOf(fs, spec));
-  if (strategy) {
+  std::optional<UnifiedFiles> unified;
+  RELAYOUT_ASSIGN_OR_RETURN(RankFiles files, FilesOf(fs, spec, unified));
+  if (unified) {
+    if (strategy) {
+      return InvalidInput(Format(
+          "{}: holds every tensor whole in {}; without rank folders there is nothing that {} could "
+          "say about it. Convert it without a source strategy",
+          spec.text(), files.path_of_rank.begin()->second, *spec.strategy_path));
+    }
+    strategy = Strategy::Empty(std::ssize(files.path_of_rank));
+  } else if (strategy) {
     RELAYOUT_RETURN_IF_ERROR(CheckRanks(spec, files, *strategy));
   } else if (files.path_of_rank.size() > 1) {
     return InvalidInput(Format(
@@ -80,7 +103,7 @@ Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec&
   }
   RELAYOUT_ASSIGN_OR_RETURN(Catalog catalog,
                             Catalog::Open(fs, files.path_of_rank, thread_count, names));
-  ReturnFreedMemory();
+  if (unified) RELAYOUT_RETURN_IF_ERROR(CheckUnifiedFiles(*unified, catalog));
   return CheckpointSet{.spec = spec,
                        .catalog = std::move(catalog),
                        .has_strategy = spec.strategy_path.has_value(),

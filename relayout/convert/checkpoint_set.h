@@ -23,13 +23,16 @@ namespace relayout {
 
 // How a user names a set.
 struct CheckpointSetSpec {
-  // A directory with rank folders, or one checkpoint file (rank 0).
+  // A directory with rank folders, one with a unified set (checkpoint/unified_files.h), or one
+  // checkpoint file (rank 0).
   std::string path;
   // Instead of `path`: the file of each rank, as in transform_checkpoint_by_rank.
   std::map<int64_t, std::string> files;
   // A strategy file or a folder of stage files. Nothing: one rank that holds every tensor whole.
   std::optional<std::string> strategy_path;
   std::optional<TrainingStep> step;
+  // Only files whose names, without extension, end like this: "-10_5", "10_5"; see rank_files.h.
+  std::string file_suffix = {};
 
   // For messages: the path, or the first file.
   const std::string& text() const { return path.empty() ? files.begin()->second : path; }
@@ -53,6 +56,9 @@ struct CheckpointSet {
 std::string SerializeCheckpointSet(const CheckpointSet& set);
 // Fails on bytes that are no set.
 Result<CheckpointSet> DeserializeCheckpointSet(std::string_view bytes, CheckpointSetSpec spec);
+
+// The files that `spec` names, headers unread.
+Result<RankFiles> FindCheckpointFiles(FileSystem& fs, const CheckpointSetSpec& spec);
 
 // Reads strategy and headers. Fails when a file or strategy cannot be read, when files are of ranks
 // that the strategy does not have, or when there are several ranks and no strategy. Missing ranks

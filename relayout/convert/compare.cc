@@ -92,26 +92,44 @@ class Verifier {
 
   // @pre the target has a file of `rank`
   Status CheckRank(int64_t rank) {
-    for (const std::string_view name : source_.catalog.names()) {
-      const bool is_there = target_.catalog.Find(rank, name).has_value();
-      if (is_there == IsExpected(name, rank)) continue;
-      Problem(Format("rank {}: {} {}", rank, Printable(name),
-                     is_there ? "should not be in the file" : "is missing from the file"));
-    }
+    if (!is_unified()) CheckNames(rank);
     const RankFile& file = *target_.catalog.FileOf(rank);
     for (const ValueView& value : *file.values) {
       if (!source_.catalog.Contains(value.name)) {
         Problem(Format("rank {}: {} is in no source file", rank, Printable(value.name)));
       } else if (IsExpected(value.name, rank)) {
         RELAYOUT_RETURN_IF_ERROR(CheckValue(file, value));
+      } else if (is_unified()) {
+        Problem(Format("{} should not be in {}", Printable(value.name), file.path));
       }
     }
     return OkStatus();
   }
 
+  // Of a model in several files: is everything in one of them? (Opening it saw that nothing is in
+  // two.)
+  void CheckUnified() {
+    if (!is_unified()) return;
+    for (const std::string_view name : source_.catalog.names()) {
+      if (!IsExpected(name, 0) || target_.catalog.Contains(name)) continue;
+      Problem(Format("{} is in no file of {}", Printable(name), target_.spec.text()));
+    }
+  }
+
   VerifyReport TakeReport() { return std::move(report_); }
 
  private:
+  bool is_unified() const { return !target_.has_strategy && target_.catalog.files().size() > 1; }
+
+  void CheckNames(int64_t rank) {
+    for (const std::string_view name : source_.catalog.names()) {
+      const bool is_there = target_.catalog.Find(rank, name).has_value();
+      if (is_there == IsExpected(name, rank)) continue;
+      Problem(Format("rank {}: {} {}", rank, Printable(name),
+                     is_there ? "should not be in the file" : "is missing from the file"));
+    }
+  }
+
   // Should the file of `rank` hold the source's value `name`?
   bool IsExpected(std::string_view name, int64_t rank) const {
     if (IsScratch(name)) return false;
@@ -256,6 +274,7 @@ Result<VerifyReport> VerifyTransform(FileSystem& fs, const VerifyRequest& reques
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(threads, std::ssize(present), [&](int64_t i) {
     return verifier.CheckRank(present[static_cast<size_t>(i)]);
   }));
+  if (request.ranks.empty()) verifier.CheckUnified();
   VerifyReport report = verifier.TakeReport();
   report.file_count = std::ssize(present);
   report.problem_count += std::ssize(missing);

@@ -9,36 +9,20 @@
 
 #include "relayout/base/byte_io.h"
 #include "relayout/base/text.h"
+#include "relayout/convert/source_value.h"
+#include "relayout/format/value_name.h"
 #include "relayout/layout/notation.h"
 
 namespace relayout {
 namespace {
 
-// "rank 3 (ckpt/rank_3/x.ckpt)".
-std::string Where(const HeldValue& held) {
-  return Format("rank {} ({})", held.rank(), held.file->path);
-}
-
-std::string Describe(const ValueView& value) {
-  switch (value.kind) {
-    case ValueKind::kString:
-      return "a string";
-    case ValueKind::kMapTensor:
-      return "a MapTensor";
-    case ValueKind::kTensor:
-      break;
-  }
-  return Format("{}{}", ShortName(value.dtype), ToText(value.shape));
-}
-
 // The same for values that have the same form: what a form is made of.
-std::string KeyOf(const ValueForm& form, const std::vector<Placement>& from,
-                  const std::vector<Placement>& to) {
+std::string KeyOf(const SourceValue& value, const std::vector<Placement>& to) {
   ByteWriter key;
-  key.Int(static_cast<int64_t>(form.kind));
-  key.Int(static_cast<int64_t>(form.dtype));
-  WriteDims(key, form.shape);
-  for (const auto* placements : {&from, &to}) {
+  key.Int(static_cast<int64_t>(value.kind));
+  key.Int(static_cast<int64_t>(value.dtype));
+  WriteDims(key, value.shape);
+  for (const auto* placements : {&value.placements, &to}) {
     key.Int(std::ssize(*placements));
     for (const Placement& placement : *placements) {
       key.Int(static_cast<int64_t>(reinterpret_cast<intptr_t>(placement.parameter)));
@@ -47,6 +31,12 @@ std::string KeyOf(const ValueForm& form, const std::vector<Placement>& from,
   }
   return key.Take();
 }
+
+// A value's name on both sides.
+struct NamePair {
+  std::string_view source;
+  std::string_view target;
+};
 
 }  // namespace
 
@@ -58,14 +48,16 @@ class ContentsBuilder {
   }
 
   // Adds a value with the form of an earlier one of this key; false when there was none.
-  bool AddLike(const std::string& key, std::string_view name) {
+  bool AddLike(const std::string& key, const NamePair& name) {
     const auto form = form_of_key_.find(key);
     if (form == form_of_key_.end()) return false;
-    values_.values_.push_back({*values_.names_->Find(name), form->second});
+    const uint32_t number = *values_.names_->Find(name.source);
+    values_.values_.push_back({number, form->second});
+    if (name.target != name.source) values_.new_name_of_.emplace(number, name.target);
     return true;
   }
 
-  void Add(const std::string& key, std::string_view name, ValueForm form) {
+  void Add(const std::string& key, const NamePair& name, ValueForm form) {
     form_of_key_.emplace(key, static_cast<uint32_t>(values_.forms_.size()));
     values_.forms_.push_back(std::move(form));
     RELAYOUT_CHECK(AddLike(key, name));
@@ -98,6 +90,7 @@ class Decider {
         builder_(source.catalog.name_table()) {}
 
   Result<Contents> Run() {
+    RELAYOUT_RETURN_IF_ERROR(CheckRenames());
     for (const std::string_view name : source_.catalog.names()) {
       const Status status = Decide(name);
       if (!status.ok()) return status.WithContext(Printable(name));
@@ -109,13 +102,21 @@ class Decider {
   }
 
  private:
+  bool has_any_strategy() const { return source_.has_strategy || target_has_strategy_; }
+
   Status Decide(std::string_view name) {
-    if (IsScratch(name)) {
+    if (IsScratch(name) && has_any_strategy()) {
       scratch_.emplace_back(name);
       return OkStatus();
     }
+    const std::optional<std::string_view> target_name = NewNameOf(name);
+    if (!target_name) {
+      dropped_.emplace_back(name);
+      return OkStatus();
+    }
+    const NamePair names{.source = name, .target = *target_name};
     const std::vector<Placement> from = source_.strategy.Find(name);
-    const std::vector<Placement> to = target_.Find(name);
+    const std::vector<Placement> to = target_.Find(names.target);
     if (!from.empty() && to.empty() && target_has_strategy_ && !options_.keep_extra) {
       left_out_.emplace_back(name);
       return OkStatus();
@@ -127,30 +128,63 @@ class Decider {
                                [&](const Placement& p) { return IsPlacementWanted(p); })) {
       return OkStatus();
     }
-    const std::vector<HeldValue> holders = source_.catalog.Holders(name);
-    RELAYOUT_RETURN_IF_ERROR(CheckKinds(holders));
-    ValueForm form{.kind = holders[0].value.kind,
-                   .dtype = holders[0].value.dtype,
-                   .shape = {},
+    RELAYOUT_ASSIGN_OR_RETURN(const SourceValue value, DescribeValue(source_, name));
+    if (value.has_unplaced_copies) unplaced_.emplace_back(name);
+    const std::string key = KeyOf(value, to);
+    if (builder_.AddLike(key, names)) return OkStatus();
+    ValueForm form{.kind = value.kind,
+                   .dtype = value.dtype,
+                   .shape = value.shape,
                    .sources = {},
                    .targets = {},
-                   .carried = from.empty() && whole};
-    RELAYOUT_ASSIGN_OR_RETURN(
-        form.shape, from.empty() ? ShapeOfWhole(holders) : ShapeOfSlices(name, holders, from));
-    const std::string key = KeyOf(form, from, to);
-    if (builder_.AddLike(key, name)) return OkStatus();
-    RELAYOUT_RETURN_IF_ERROR(from.empty() ? PlaceWhole(source_.strategy, form.shape, form.sources)
-                                          : PlaceSources(from, form));
-    RELAYOUT_RETURN_IF_ERROR(whole ? PlaceWhole(target_, form.shape, form.targets)
-                                   : PlaceTargets(to, form));
-    builder_.Add(key, name, std::move(form));
+                   .carried = from.empty() && whole && has_any_strategy()};
+    RELAYOUT_ASSIGN_OR_RETURN(form.sources, PlaceSources(source_, value));
+    if (whole) {
+      form.targets.push_back(WholeOnAll(target_.rank_count(), form.shape));
+    } else {
+      RELAYOUT_RETURN_IF_ERROR(PlaceTargets(to, form));
+    }
+    builder_.Add(key, names, std::move(form));
     return OkStatus();
   }
 
-  static Status PlaceWhole(const Strategy& strategy, const Dims& shape,
-                           std::vector<PlacedTensor>& placed) {
-    const Layout layout = Layout::Replicated(strategy.rank_count(), shape.size());
-    placed.push_back({.partition = *Partition::Create(layout, shape)});
+  // Nothing: the value is left out on request.
+  std::optional<std::string_view> NewNameOf(std::string_view name) const {
+    const auto found = options_.renames.find(name);
+    if (found == options_.renames.end()) return name;
+    if (!found->second) return std::nullopt;
+    return *found->second;
+  }
+
+  // The way back; nothing for a name that is left out or given away.
+  std::optional<std::string_view> SourceNameOf(std::string_view target_name) const {
+    const auto renamed = old_name_of_.find(target_name);
+    if (renamed != old_name_of_.end()) return renamed->second;
+    if (options_.renames.contains(target_name)) return std::nullopt;
+    return target_name;
+  }
+
+  // No two values may get one name; a name that no file has may be a slip.
+  Status CheckRenames() {
+    if (options_.renames.empty()) return OkStatus();
+    std::vector<std::string> unused;
+    for (const auto& [name, new_name] : options_.renames) {
+      if (new_name) {
+        RELAYOUT_RETURN_IF_ERROR(CheckName(*new_name).WithContext("a new name"));
+        old_name_of_.emplace(*new_name, name);
+      }
+      if (!source_.catalog.Contains(name)) unused.push_back(Printable(name));
+    }
+    Report("rename_unused", unused, "to be renamed or left out, but in no source file");
+    std::unordered_map<std::string_view, std::string_view> source_of;
+    for (const std::string_view name : source_.catalog.names()) {
+      const auto new_name = NewNameOf(name);
+      if (!new_name) continue;
+      const auto [other, is_new] = source_of.emplace(*new_name, name);
+      if (is_new) continue;
+      return InvalidInput(Format("{} and {} would both be called {}", Printable(other->second),
+                                 Printable(name), Printable(*new_name)));
+    }
     return OkStatus();
   }
 
@@ -159,118 +193,6 @@ class Decider {
       if (is_wanted_(placement.first_rank + local)) return true;
     }
     return false;
-  }
-
-  // The same kind and type on every rank, and one that can be converted.
-  static Status CheckKinds(const std::vector<HeldValue>& holders) {
-    const ValueView& first = holders[0].value;
-    if (first.kind == ValueKind::kMapTensor) {
-      return Unsupported(
-          Format("is a MapTensor (hash table) in {}; relayout converts tensors and strings only. "
-                 "Export it as "
-                 "tensors, or remove it from the checkpoint",
-                 Where(holders[0])));
-    }
-    for (const HeldValue& held : holders) {
-      if (held.value.kind != first.kind || held.value.dtype != first.dtype) {
-        return InvalidInput(Format("is {} on {}, but {} on {}; all ranks must store one type",
-                                   Describe(first), Where(holders[0]), Describe(held.value),
-                                   Where(held)));
-      }
-    }
-    return OkStatus();
-  }
-
-  // Of a value that the source strategy does not know: whole on every rank that has it.
-  static Result<Dims> ShapeOfWhole(const std::vector<HeldValue>& holders) {
-    const Dims& shape = holders[0].value.shape;
-    for (const HeldValue& held : holders) {
-      // Strings may differ in length: reported as values that disagree, lowest rank's taken.
-      if (held.value.shape == shape || held.value.kind == ValueKind::kString) continue;
-      return InvalidInput(
-          Format("is in no source strategy, so every rank must hold it whole, but it is {} on {} "
-                 "and {} on "
-                 "{}; add it to the source strategy",
-                 ToText(shape), Where(holders[0]), ToText(held.value.shape), Where(held)));
-    }
-    return shape;
-  }
-
-  // Of a value that is cut: all slices must make the same whole.
-  Result<Dims> ShapeOfSlices(std::string_view name, const std::vector<HeldValue>& holders,
-                             const std::vector<Placement>& from) {
-    std::optional<Dims> whole;
-    const HeldValue* first = nullptr;
-    const FileValues* last_values = nullptr;
-    const Placement* last_placement = nullptr;
-    for (const HeldValue& held : holders) {
-      const int64_t stage = source_.strategy.StageOf(held.rank());
-      const auto placement = std::find_if(from.begin(), from.end(),
-                                          [stage](const Placement& p) { return p.stage == stage; });
-      // A copy on a stage that does not own the parameter (a tied one): not needed.
-      if (placement == from.end()) {
-        unplaced_.emplace(name);
-        continue;
-      }
-      // Ranks with equal files hold equal slices, unless pieces differ in length.
-      const bool is_known = held.file->values == last_values && &*placement == last_placement &&
-                            placement->layout().spec().uneven_rows.empty();
-      if (is_known) continue;
-      last_values = held.file->values;
-      last_placement = &*placement;
-      RELAYOUT_ASSIGN_OR_RETURN(const Dims shape, WholeShapeOf(held, *placement));
-      if (whole && shape != *whole) {
-        return InvalidInput(
-            Format("{} stores {}, a slice of {}, but {} stores {}, a slice of {} ({})",
-                   Where(*first), ToText(first->value.shape), ToText(*whole), Where(held),
-                   ToText(held.value.shape), ToText(shape), ToText(placement->layout())));
-      }
-      if (!whole) first = &held;
-      whole = shape;
-    }
-    if (whole) return *whole;
-    return InvalidInput(Format("{} holds it, but {} places it on ranks {}-{} only",
-                               Where(holders[0]), *source_.spec.strategy_path, from[0].first_rank,
-                               from[0].first_rank + from[0].layout().device_count() - 1));
-  }
-
-  Status PlaceSources(const std::vector<Placement>& from, ValueForm& form) const {
-    for (const Placement& placement : from) {
-      auto partition = Partition::Create(placement.layout(), form.shape);
-      if (!partition.ok()) {
-        return partition.status().WithContext(*source_.spec.strategy_path);
-      }
-      form.sources.push_back(
-          {.partition = std::move(*partition), .first_rank = placement.first_rank});
-    }
-    return OkStatus();
-  }
-
-  Result<Dims> WholeShapeOf(const HeldValue& held, const Placement& placement) const {
-    const StatedShape& stated = placement.parameter->whole_shape;
-    const Dims& stored = held.value.shape;
-    const Layout& layout = placement.layout();
-    const std::string& strategy = *source_.spec.strategy_path;
-    if (held.value.kind != ValueKind::kTensor) {
-      return InvalidInput(Format("is {} on {}, but {} gives it a layout", Describe(held.value),
-                                 Where(held), strategy));
-    }
-    auto whole = WholeShape(layout, held.rank() - placement.first_rank, stored);
-    if (whole.ok() && (!stated || *whole == *stated)) return whole;
-    // Asked only now: a slice of an empty tensor, or an uneven piece of all rows, is whole rightly.
-    if (stated && stored == *stated && layout.shard_count() > 1) {
-      return InvalidInput(
-          Format("{} stores all of {}, although {} cuts it ({}): saved with integrated_save=True? "
-                 "Convert that rank's file alone, without a source strategy",
-                 Where(held), ToText(stored), strategy, ToText(layout)));
-    }
-    if (!whole.ok()) {
-      return whole.status().WithContext(
-          Format("{} and {} ({})", Where(held), strategy, ToText(layout)));
-    }
-    return InvalidInput(Format("{} stores {}, which makes {} whole, but {} says {} ({})",
-                               Where(held), ToText(stored), ToText(*whole), strategy,
-                               ToText(*stated), ToText(layout)));
   }
 
   Status PlaceTargets(const std::vector<Placement>& to, ValueForm& value) const {
@@ -301,14 +223,16 @@ class Decider {
     std::vector<std::string> only_target;
     const Strategy& wanted = target_has_strategy_ ? target_ : source_.strategy;
     for (const std::string_view name : wanted.Names()) {
-      if (source_.catalog.Contains(name) || IsScratch(name)) continue;
+      const auto origin = target_has_strategy_ ? SourceNameOf(name) : name;
+      if ((origin && source_.catalog.Contains(*origin)) || IsScratch(name)) continue;
       const std::vector<Placement> to = target_.Find(name);
       if (target_has_strategy_ && std::none_of(to.begin(), to.end(), [&](const Placement& p) {
             return IsPlacementWanted(p);
           })) {
         continue;
       }
-      (source_.strategy.Contains(name) ? lost : only_target).push_back(Printable(name));
+      const bool is_lost = origin && source_.strategy.Contains(*origin);
+      (is_lost ? lost : only_target).push_back(Printable(name));
     }
     if (!lost.empty() && !options_.allow_missing) {
       return InvalidInput(Format(
@@ -330,11 +254,12 @@ class Decider {
   }
 
   void ReportAll() {
+    Report("dropped", dropped_, "left out, as asked for");
     Report("left_out", left_out_,
            "not in the target strategy: left out (--keep-extra keeps them whole)");
     Report("scratch", scratch_, "gradient accumulators, which training makes anew: left out");
     Report(
-        "unplaced", {unplaced_.begin(), unplaced_.end()},
+        "unplaced", unplaced_,
         "also in files of stages where the source strategy does not place them: those copies were "
         "not read");
     std::vector<std::string> carried;
@@ -359,22 +284,53 @@ class Decider {
   const ContentsOptions& options_;
   ContentsBuilder builder_;
   Contents contents_;
+  std::unordered_map<std::string_view, std::string_view> old_name_of_;  // Of renamed ones.
   std::vector<std::string> left_out_;
   std::vector<std::string> scratch_;
-  std::set<std::string> unplaced_;
+  std::vector<std::string> dropped_;
+  std::vector<std::string> unplaced_;
 };
 
 }  // namespace
 
 TargetValue TargetValues::operator[](size_t i) const {
-  const ValueForm& form = forms_[values_[i].form];
-  return {.name = (*names_)[values_[i].name],
+  const Value& value = values_[i];
+  const ValueForm& form = forms_[value.form];
+  const std::string_view source_name = (*names_)[value.name];
+  std::string_view name = source_name;
+  if (!new_name_of_.empty()) {
+    const auto new_name = new_name_of_.find(value.name);
+    if (new_name != new_name_of_.end()) name = new_name->second;
+  }
+  return {.name = name,
+          .source_name = source_name,
           .kind = form.kind,
           .dtype = form.dtype,
           .shape = form.shape,
           .sources = form.sources,
           .targets = form.targets,
           .carried = form.carried};
+}
+
+TargetValues TargetValues::PlacedWhole(const std::function<int64_t(size_t i)>& rank_of) const {
+  TargetValues placed;
+  placed.names_ = names_;
+  placed.new_name_of_ = new_name_of_;
+  placed.values_.reserve(values_.size());
+  std::map<std::pair<uint32_t, int64_t>, uint32_t> form_of_place;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    const int64_t rank = rank_of(i);
+    const auto [place, is_new] = form_of_place.try_emplace(
+        {values_[i].form, rank}, static_cast<uint32_t>(placed.forms_.size()));
+    if (is_new) {
+      ValueForm form = forms_[values_[i].form];
+      form.targets = {WholeOnAll(1, form.shape)};
+      form.targets[0].first_rank = rank;
+      placed.forms_.push_back(std::move(form));
+    }
+    placed.values_.push_back({values_[i].name, place->second});
+  }
+  return placed;
 }
 
 bool IsScratch(std::string_view name) { return name.starts_with("accu_grads."); }

@@ -4,27 +4,33 @@
 // file is the rule book; MindSpore's behaviour, which differs where it loses data, is in
 // docs/formats.md.
 //
+// clang-format off
 //   in source   in target   in files
 //   strategy    strategy
 //   yes         yes         yes       cut anew
 //   yes         (null)      yes       put together whole on rank 0
-//   (null)      yes         yes       whole on the one source rank, cut for the target
+//   (null)      yes         yes       whole in one source file, cut for the target
+//   (null)      (null)      yes       as it is: another format, other names, unified
 //   yes         no          yes       left out and reported (keep_extra: put together whole)
-//   no          yes         yes       whole on every rank; all must agree in shape; cut for the
-//   target no          no          yes       carried as it is to every target rank; disagreement is
-//   reported yes         yes         no        an error (allow_missing: reported) no          yes
-//   no        reported (strict: an error)
+//   no          yes         yes       whole on every rank; all must agree in shape; cut for the target
+//   no          no          yes       carried as it is to every target rank; disagreement is reported
+//   yes         yes         no        an error (allow_missing: reported)
+//   no          yes         no        reported (strict: an error)
+// clang-format on
 //
 // accu_grads.* are scratch of a pipeline's training, saved with shapes that contradict the
-// strategy: left out and reported.
+// strategy: left out and reported, unless no strategy is there to be contradicted.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "relayout/base/index_iterator.h"
@@ -39,12 +45,15 @@ struct ContentsOptions {
   bool keep_extra = false;
   bool allow_missing = false;
   bool strict = false;
+  // Source name -> the name it has in the target, and in the target strategy; nothing = left out.
+  // Values that are not listed keep their names.
+  std::map<std::string, std::optional<std::string>, std::less<>> renames = {};
 };
 
 // Something the user should know about a run that succeeds. `kind` is for programs.
 struct Note {
   // "left_out", "missing", "scratch", "carried", "unplaced", "disagreement", "missing_rank",
-  // "choice".
+  // "choice", "dropped", "rename_unused".
   std::string kind;
   std::string message;
 };
@@ -62,6 +71,7 @@ struct ValueForm {
 // A value of the target set, seen in the Contents; valid while these live.
 struct TargetValue {
   std::string_view name;
+  std::string_view source_name;  // Another one when it is renamed.
   ValueKind kind;
   DType dtype;
   const Dims& shape;  // Whole.
@@ -79,6 +89,10 @@ class TargetValues {
   IndexIterator<TargetValues> begin() const { return {this, 0}; }
   IndexIterator<TargetValues> end() const { return {this, size()}; }
 
+  // The same values, value i whole on target rank rank_of(i) alone. (Names and forms are shared or
+  // copied; this object need not stay.)
+  TargetValues PlacedWhole(const std::function<int64_t(size_t i)>& rank_of) const;
+
   // The form of value i, as an index into forms().
   size_t FormOf(size_t i) const { return values_[i].form; }
   const std::deque<ValueForm>& forms() const { return forms_; }
@@ -86,12 +100,13 @@ class TargetValues {
  private:
   friend class ContentsBuilder;
   struct Value {
-    uint32_t name = 0;
+    uint32_t name = 0;  // In the source.
     uint32_t form = 0;
   };
   std::shared_ptr<const NameTable> names_;
   std::deque<ValueForm> forms_;  // A deque, so that none moves.
   std::vector<Value> values_;
+  std::unordered_map<uint32_t, std::string> new_name_of_;  // Of those that are renamed.
 };
 
 struct Contents {

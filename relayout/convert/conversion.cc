@@ -66,15 +66,11 @@ bool Conversion::IsWritten(int64_t rank) const {
 }
 
 Status Conversion::CheckRequest() const {
-  if (!request_.source.strategy_path && !request_.target_strategy_path) {
-    return InvalidInput(
-        "give a source strategy, a target strategy, or both: without any there is nothing to "
-        "convert");
-  }
   if (request_.memory_bytes < kMinMemoryBytes) {
     return InvalidInput(Format("--memory {}: at least {} are needed",
                                HumanBytes(request_.memory_bytes), HumanBytes(kMinMemoryBytes)));
   }
+  if (request_.unified) RELAYOUT_RETURN_IF_ERROR(CheckUnifiedRequest());
   if (!request_.target_file.empty()) {
     if (request_.ranks.size() != 1) {
       return InvalidInput("a target file holds one rank: say which with --rank");
@@ -85,6 +81,24 @@ Status Conversion::CheckRequest() const {
     if (request_.format && request_.format != FormatOfName(BaseName(request_.target_file))) {
       return InvalidInput(Format("{}: its name contradicts --format", request_.target_file));
     }
+  }
+  return OkStatus();
+}
+
+Status Conversion::CheckUnifiedRequest() const {
+  RELAYOUT_RETURN_IF_ERROR(CheckUnifiedOptions(*request_.unified));
+  if (has_target_strategy()) {
+    return InvalidInput(
+        Format("--unified: holds every tensor whole, so {} has no use", target_name()));
+  }
+  if (!request_.ranks.empty() || !request_.target_file.empty()) {
+    return InvalidInput("--unified: such a set has no ranks; --task I/N writes a part of it");
+  }
+  if (request_.format.value_or(FileFormat::kSafetensors) != FileFormat::kSafetensors) {
+    return InvalidInput("--unified: such a set is of safetensors files");
+  }
+  if (!request_.file_name.empty()) {
+    return InvalidInput("--unified: the files of such a set have names of their own");
   }
   return OkStatus();
 }
@@ -130,7 +144,9 @@ Status Conversion::OpenInputs() {
   }
   RELAYOUT_ASSIGN_OR_RETURN(source_, OpenCheckpointSet(fs_, request_.source, thread_count_, names));
   format_ = request_.format.value_or(source_->format);
+  if (request_.unified) format_ = FileFormat::kSafetensors;
   if (!request_.target_file.empty()) format_ = *FormatOfName(BaseName(request_.target_file));
+  RELAYOUT_RETURN_IF_ERROR(CheckIsConversion());
   if (request_.crc_trailer && format_ != FileFormat::kMindSporeCheckpoint) {
     return InvalidInput("--crc: only .ckpt files have a CRC trailer");
   }
@@ -138,6 +154,19 @@ Status Conversion::OpenInputs() {
     notes_.push_back({.kind = "choice", .message = std::move(note)});
   }
   return OkStatus();
+}
+
+// Without strategies nothing is cut anew; what is left to do is to write the whole model in another
+// way.
+Status Conversion::CheckIsConversion() const {
+  const bool writes_it_otherwise = format_ != source_->format ||
+                                   source_->catalog.files().size() > 1 ||
+                                   !request_.contents.renames.empty() || request_.unified;
+  if (source_->has_strategy || has_target_strategy() || writes_it_otherwise) return OkStatus();
+  return InvalidInput(
+      Format("{}: there is nothing to convert; give a source strategy, a target strategy, or both "
+             "(or another format or other names)",
+             source_->spec.text()));
 }
 
 Status Conversion::CheckRanks() {
@@ -149,7 +178,7 @@ Status Conversion::CheckRanks() {
     }
   }
   target_ranks_.assign(asked.begin(), asked.end());
-  if (!is_partial()) {
+  if (asked.empty()) {
     for (int64_t rank = 0; rank < target_->rank_count(); ++rank) target_ranks_.push_back(rank);
   }
   const std::vector<int64_t>& missing = source_->missing_ranks;
@@ -214,11 +243,31 @@ Status Conversion::Decide() {
   const auto is_wanted = [this](int64_t rank) { return IsWanted(rank); };
   RELAYOUT_ASSIGN_OR_RETURN(contents_, DecideContents(*source_, *target_, has_target_strategy(),
                                                       target_name(), is_wanted, request_.contents));
+  if (request_.unified) DecideUnified();
   RELAYOUT_RETURN_IF_ERROR(ChooseSourceRanks());
-  RELAYOUT_ASSIGN_OR_RETURN(files_,
-                            PlanTargetFiles(contents_, target_ranks_, format_, thread_count_));
+  std::vector<int64_t> ranks = target_ranks_;
+  const bool has_map = unified_ && !ranks.empty() && ranks.back() == unified_->map_file();
+  if (has_map) ranks.pop_back();
+  RELAYOUT_ASSIGN_OR_RETURN(files_, PlanTargetFiles(contents_, ranks, format_, thread_count_));
+  if (has_map) files_.push_back(PlanTextFile(unified_->map_file(), unified_->name_map));
   FindReplicas();
   return CheckPlans();
+}
+
+// The files of the set are the target's ranks.
+void Conversion::DecideUnified() {
+  unified_ = DealToFiles(contents_.values, *request_.unified);
+  target_ = Strategy::Empty(unified_->file_count);
+  target_ranks_ = unified_->my_files;
+}
+
+TargetNames Conversion::names() const {
+  TargetNames names{.prefix = request_.prefix, .file_name = request_.file_name};
+  if (unified_) {
+    names.unified_file_count = unified_->file_count;
+    names.part_count = unified_->part_count;
+  }
+  return names;
 }
 
 // What is read of all files is shared out; the rest is small.
@@ -255,9 +304,10 @@ Status Conversion::CheckReplicas() {
 // Does the file of a source rank hold a value, cut as the strategy says?
 bool Conversion::IsHeld(size_t value, int64_t rank) const {
   const TargetValue& target_value = contents_.values[value];
-  if (!target_value.carried) return source_->catalog.Find(rank, target_value.name).has_value();
+  if (!target_value.carried)
+    return source_->catalog.Find(rank, target_value.source_name).has_value();
   // Ranks may disagree about these: the lowest one counts.
-  return source_->catalog.FirstHolder(target_value.name)->rank() == rank;
+  return source_->catalog.FirstHolder(target_value.source_name)->rank() == rank;
 }
 
 // For some ranks only: as few source files as possible.
@@ -328,7 +378,7 @@ Result<Transfer> Conversion::Plan(size_t i, ReplicaChooser& chooser) const {
                                chooser);
   if (!transfer.ok()) {
     return transfer.status().WithContext(
-        Format("{}: {}", source_->spec.text(), Printable(value.name)));
+        Format("{}: {}", source_->spec.text(), Printable(value.source_name)));
   }
   return transfer;
 }
@@ -336,7 +386,7 @@ Result<Transfer> Conversion::Plan(size_t i, ReplicaChooser& chooser) const {
 Result<TransferJob> Conversion::MakeJob(size_t i, ReplicaChooser& chooser) const {
   RELAYOUT_ASSIGN_OR_RETURN(Transfer transfer, Plan(i, chooser));
   const std::string_view name = contents_.values[i].name;
-  const auto places = source_->catalog.PlacesOf(name);
+  const auto places = source_->catalog.PlacesOf(contents_.values[i].source_name);
   return TransferJob{.name = std::string(name),
                      .transfer = std::move(transfer),
                      .source =

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "relayout/base/status.h"
+#include "relayout/checkpoint/target_names.h"
 #include "relayout/comm/comm.h"
 #include "relayout/convert/target_files.h"
 #include "relayout/convert/transform.h"
@@ -40,7 +41,11 @@ class Conversion {
   FileFormat format() const { return format_; }
   int thread_count() const { return thread_count_; }
   // Only some ranks of the target are wanted.
-  bool is_partial() const { return !request_.ranks.empty(); }
+  bool is_partial() const {
+    return !request_.ranks.empty() || (request_.unified && request_.unified->task_count > 1);
+  }
+  // How the files of the target are called.
+  TargetNames names() const;
   // Wanted, ascending.
   const std::vector<int64_t>& target_ranks() const { return target_ranks_; }
   // Ranks whose file equals another one's and is made from it, as the request's replica mode says;
@@ -72,12 +77,15 @@ class Conversion {
   std::string target_name() const;
   Status Run();
   Status CheckRequest() const;
+  Status CheckUnifiedRequest() const;
   // Process 0 reads what the others receive.
   Status Share();
   Status OpenInputs();
+  Status CheckIsConversion() const;
   Status CheckRanks();
   Status CheckTargetIsNotSource();
   Status Decide();
+  void DecideUnified();
   Status CheckContents();
   Status CheckReplicas();
   Status ChooseSourceRanks();
@@ -97,6 +105,7 @@ class Conversion {
   std::optional<Strategy> target_;
   std::vector<int64_t> target_ranks_;
   Contents contents_;
+  std::optional<UnifiedSet> unified_;
   std::optional<RankCover> cover_;
   std::vector<TargetFile> files_;
   std::map<int64_t, int64_t> original_of_replica_;

@@ -356,11 +356,12 @@ class DryRunner {
   void FillRecords(const WorkCount& count) {
     int64_t record_bytes = 0;
     if (request_.target_file.empty()) {
-      const ManifestRecord record{.generation = plan_.generation,
-                                  .rank_count = conversion_->target().rank_count(),
-                                  .file_name = request_.prefix,
-                                  .size_bytes = 0,
-                                  .content_hash = {}};
+      const ManifestRecord record{
+          .generation = plan_.generation,
+          .rank_count = conversion_->target().rank_count(),
+          .file_name = FinalPath(WriterOptionsOf(request_, *conversion_), 0),
+          .size_bytes = 0,
+          .content_hash = {}};
       record_bytes = std::ssize(SerializeRecord(record)) + kNumbersBytes;
     }
     report_.record_bytes = std::ssize(SerializePlan(plan_)) +

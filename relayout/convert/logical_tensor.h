@@ -67,6 +67,8 @@ class LogicalTensor {
   Status UseSlices(FileSystem& fs, const std::vector<HeldValue>& holders,
                    const Placement& placement);
 
+  bool HasElements(const std::vector<int64_t>& pieces) const;
+
   ValueKind kind_ = ValueKind::kTensor;
   DType dtype_ = DType::kFloat32;
   Dims shape_;

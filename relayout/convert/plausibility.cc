@@ -22,7 +22,7 @@ constexpr size_t kMinDistinctBytes = 8;
 std::optional<HeldValue> HolderOf(const CheckpointSet& source, const TargetValue& value,
                                   int64_t shard) {
   for (const int64_t rank : HoldersOf(value.sources[0], shard)) {
-    if (const auto held = source.catalog.Find(rank, value.name)) {
+    if (const auto held = source.catalog.Find(rank, value.source_name)) {
       return HeldValue{source.catalog.FileOf(rank), *held};
     }
   }
@@ -76,7 +76,7 @@ Status CheckSlicesDiffer(FileSystem& fs, const CheckpointSet& source, const Cont
     RELAYOUT_ASSIGN_OR_RETURN(const auto last_bytes, Sample(fs, *last));
     if (first_bytes != last_bytes) return OkStatus();
     if (equal_count == 0) {
-      equal = value.name;
+      equal = value.source_name;
       first_rank = first->rank();
       last_rank = last->rank();
     }

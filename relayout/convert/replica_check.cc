@@ -80,7 +80,7 @@ Result<std::vector<std::string>> FindDivergingReplicas(FileSystem& fs, const Che
       const Layout& layout = placed.partition.layout();
       if (layout.replica_count() < 2) continue;
       for (int64_t shard = 0; shard < layout.shard_count(); ++shard) {
-        shards.push_back({value.name, &placed, shard});
+        shards.push_back({value.source_name, &placed, shard});
       }
     }
   }
@@ -111,7 +111,7 @@ Result<std::vector<std::string>> FindCarriedDisagreements(FileSystem& fs,
                                                           int thread_count) {
   std::vector<std::string_view> carried;
   for (const TargetValue& value : contents.values) {
-    if (value.carried) carried.push_back(value.name);
+    if (value.carried) carried.push_back(value.source_name);
   }
   // File by file, so that each is opened once.
   const std::vector<RankFile>& files = source.catalog.files();

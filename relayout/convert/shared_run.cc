@@ -26,7 +26,16 @@ std::string CommonPart(const TransformRequest& request) {
   writer.Text(request.source.step ? ToText(*request.source.step) : "");
   writer.Text(request.target_strategy_path.value_or(""));
   writer.Text(request.target_directory);
+  writer.Text(request.source.file_suffix);
   writer.Text(request.prefix);
+  writer.Text(request.file_name);
+  for (const auto& [name, new_name] : request.contents.renames) {
+    writer.Text(name);
+    writer.Text(new_name.value_or(""));
+  }
+  writer.Int(request.unified ? request.unified->part_bytes : 0);
+  writer.Int(request.unified ? request.unified->task : 0);
+  writer.Int(request.unified ? request.unified->task_count : 0);
   writer.Int(request.format ? static_cast<int64_t>(*request.format) : -1);
   for (const bool option :
        {request.contents.keep_extra, request.contents.allow_missing, request.contents.strict,

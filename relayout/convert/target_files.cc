@@ -112,11 +112,20 @@ Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
   return files;
 }
 
+TargetFile PlanTextFile(int64_t rank, std::string text) {
+  RELAYOUT_CHECK(!text.empty());
+  auto plan = std::make_shared<FilePlan>();
+  plan->size_bytes = std::ssize(text);
+  plan->text = std::move(text);
+  return {.rank = rank, .plan = std::move(plan), .path = {}};
+}
+
 FileFrame FrameOf(const Contents& contents, const TargetFile& file) {
   const FilePlan& plan = *file.plan;
   return {.size_bytes = plan.size_bytes,
           .payload_bytes = plan.payload_bytes,
           .lay_out = [&contents, &plan](LayoutSink& sink) {
+            if (!plan.text.empty()) return sink.AddHeader(0, plan.text);
             return LayOut(contents, plan, sink).status();
           }};
 }

@@ -30,6 +30,8 @@ struct FilePlan {
   ExtentLists extents;  // Of each of `values`.
   int64_t size_bytes = 0;
   int64_t payload_bytes = 0;
+  // A text file instead: this is all that it holds.
+  std::string text;
 };
 
 struct TargetFile {
@@ -45,6 +47,9 @@ struct TargetFile {
 Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
                                                 const std::vector<int64_t>& ranks,
                                                 FileFormat format, int thread_count);
+
+// A file of `text` alone. @pre text is not empty
+TargetFile PlanTextFile(int64_t rank, std::string text);
 
 // To create the file with. `contents` and the file's plan must outlive it.
 FileFrame FrameOf(const Contents& contents, const TargetFile& file);

@@ -175,6 +175,7 @@ class Transformation {
   void FillReport() {
     report_.source_rank_count = conversion_->source().strategy.rank_count();
     report_.target_rank_count = conversion_->target().rank_count();
+    report_.is_unified = request_.unified.has_value();
     const std::set<int64_t>& read = conversion_->source_ranks_read();
     report_.source_ranks_read.assign(read.begin(), read.end());
     report_.value_count = conversion_->job_count();

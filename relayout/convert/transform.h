@@ -31,6 +31,7 @@
 #include "relayout/comm/comm.h"
 #include "relayout/convert/checkpoint_set.h"
 #include "relayout/convert/contents.h"
+#include "relayout/convert/unified.h"
 #include "relayout/exec/progress.h"
 #include "relayout/format/file_index.h"
 #include "relayout/io/file_system.h"
@@ -58,6 +59,10 @@ struct TransformRequest {
   // Instead of target_directory, for exactly one rank: the file to write.
   std::string target_file;
   std::string prefix = "checkpoint_";
+  // The name of every rank's file, without its extension, instead of <prefix><rank>.
+  std::string file_name;
+  // Write a unified set instead: the whole model in few files; see unified.h.
+  std::optional<UnifiedOptions> unified;
   // Nothing: the source's format, or what target_file's name says.
   std::optional<FileFormat> format;
   bool overwrite = false;
@@ -79,7 +84,8 @@ struct TransformReport {
   bool is_shared = true;  // False: this process wrote ranks of its own, and others theirs.
   std::map<int64_t, std::string> file_of_rank;
   int64_t source_rank_count = 0;
-  int64_t target_rank_count = 0;
+  int64_t target_rank_count = 0;  // Of a unified set: its files, which file_of_rank numbers.
+  bool is_unified = false;
   std::vector<int64_t> source_ranks_read;
   int64_t value_count = 0;    // Distinct values of the target set.
   int64_t source_bytes = 0;   // Size of all source files.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "relayout/base/parallel.h"
@@ -12,6 +13,7 @@
 #include "relayout/checkpoint/file_hash.h"
 #include "relayout/checkpoint/manifest.h"
 #include "relayout/checkpoint/rank_files.h"
+#include "relayout/checkpoint/target_names.h"
 #include "relayout/format/checkpoint_file.h"
 
 namespace relayout {
@@ -121,15 +123,28 @@ class ManifestCheck {
     return OkStatus();
   }
 
+  // The files of a unified set lie in one folder: who asks for some need not know of the others.
+  bool IsWholeSetWanted(bool is_unified) const { return !is_unified || request_.ranks.empty(); }
+
   // A loader that takes the last file of a folder would take a stranger.
   Status CheckOtherFiles() {
+    std::set<std::string> known;
+    std::map<std::string, bool> is_unified_folder;
     for (const auto& [rank, record] : records_) {
       const std::string path = JoinPath(request_.directory, record.file_name);
-      const auto entries = fs_.List(ParentPath(path));
+      known.insert(path);
+      is_unified_folder[ParentPath(path)] = IsUnifiedName(record.file_name);
+    }
+    for (const auto& [folder, is_unified] : is_unified_folder) {
+      const auto entries = fs_.List(folder);
       if (!entries.ok()) continue;  // Said when the file is looked at.
       for (const DirectoryEntry& entry : *entries) {
-        if (!FormatOfName(entry.name) || entry.name == BaseName(path)) continue;
-        AddProblem(Format("{}: is not in the manifest", JoinPath(ParentPath(path), entry.name)));
+        const bool counts =
+            is_unified ? IsUnifiedName(entry.name) : FormatOfName(entry.name).has_value();
+        const std::string path = JoinPath(folder, entry.name);
+        if (counts && !known.contains(path) && IsWholeSetWanted(is_unified)) {
+          AddProblem(Format("{}: is not in the manifest", path));
+        }
       }
     }
     return OkStatus();
@@ -158,6 +173,7 @@ class ManifestCheck {
     std::erase_if(records_, [this](const auto& item) {
       const auto& [rank, record] = item;
       if (ParentPath(record.file_name) == Format("rank_{}", rank)) return false;
+      if (IsUnifiedName(record.file_name)) return false;
       AddProblem(Format("{}: is no record of rank {}: its file is {}",
                         RecordPath(request_.directory, rank), rank, Printable(record.file_name)));
       return true;
@@ -176,6 +192,11 @@ class ManifestCheck {
       return std::optional(Format("{}: has {} bytes, its manifest says {}", path, info->size_bytes,
                                   record.size_bytes));
     }
+    if (!FormatOfName(record.file_name)) {
+      RELAYOUT_ASSIGN_OR_RETURN(const Hash128 hash, HashTextFile(fs_, path));
+      static_cast<void>(NoteFile(0));
+      return CompareHash(path, record, hash);
+    }
     RELAYOUT_ASSIGN_OR_RETURN(const auto without_values, HashFileWithoutValues(fs_, path));
     if (without_values == record.content_hash) return NoteFile(0);
     const auto catalog = Catalog::Open(fs_, {{rank, path}}, 1);
@@ -187,9 +208,14 @@ class ManifestCheck {
     RELAYOUT_ASSIGN_OR_RETURN(const Hash128 hash,
                               HashCheckpointFile(fs_, catalog->files()[0], &done_bytes(), cancel));
     static_cast<void>(NoteFile(static_cast<int64_t>(catalog->files()[0].values->size())));
-    if (hash == record.content_hash) return std::optional<std::string>();
-    return std::optional(Format("{}: damaged: its bytes hash to {}, its manifest says {}", path,
-                                ToHex(hash), ToHex(record.content_hash)));
+    return CompareHash(path, record, hash);
+  }
+
+  static std::optional<std::string> CompareHash(const std::string& path,
+                                                const ManifestRecord& record, const Hash128& hash) {
+    if (hash == record.content_hash) return std::nullopt;
+    return Format("{}: damaged: its bytes hash to {}, its manifest says {}", path, ToHex(hash),
+                  ToHex(record.content_hash));
   }
 
   std::optional<std::string> NoteFile(int64_t value_count) {

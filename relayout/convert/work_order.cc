@@ -48,6 +48,12 @@ std::string HashOptions(const TransformRequest& request, const Conversion& conve
   LineHash hash;
   hash.Add(Format("{} {} {} {}", Extension(conversion.format()), request.contents.keep_extra,
                   request.crc_trailer, request.prefix));
+  if (!request.file_name.empty()) hash.Add("file name " + request.file_name);
+  if (request.unified) hash.Add(Format("parts of {}", request.unified->part_bytes));
+  for (const auto& [name, new_name] : request.contents.renames) {
+    hash.Add("name " + name);
+    hash.Add(new_name ? "is " + *new_name : "is left out");
+  }
   return hash.Hex();
 }
 
@@ -133,7 +139,7 @@ Result<StagedPlan> MakePlan(FileSystem& fs, const TransformRequest& request,
 CheckpointWriterOptions WriterOptionsOf(const TransformRequest& request,
                                         const Conversion& conversion) {
   return {.directory = request.target_directory,
-          .prefix = request.prefix,
+          .names = conversion.names(),
           .format = conversion.format(),
           .single_file = request.target_file,
           .whole_set = !conversion.is_partial(),

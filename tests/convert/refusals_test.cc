@@ -238,8 +238,9 @@ std::vector<Refusal> Refusals() {
        [](auto&, auto& request) {
          request.source.strategy_path.reset();
          request.target_strategy_path.reset();
+         request.source.files = {{0, "src/rank_0/net_0.ckpt"}};
        },
-       {"give a source strategy, a target strategy, or both"}},
+       {"there is nothing to convert; give a source strategy, a target strategy, or both"}},
       {"SeveralRanksWithoutStrategy",
        [](auto&, auto& request) { request.source.strategy_path.reset(); },
        {"src: holds 4 ranks; without their strategy file"}},

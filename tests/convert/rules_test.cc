@@ -60,6 +60,7 @@ Outcome Convert(const World& world, const ContentsOptions& options = {}) {
   return outcome;
 }
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -171,6 +172,40 @@ TEST(RulesTest, GradientAccumulatorsAreLeftOut) {
 }
 
 // A tied parameter: in the stages that name it, each with its own layout.
+// Source names in the source strategy, new names in the target's.
+TEST(RulesTest, RenamedAndLeftOutOnRequest) {
+  World world = TwoToTwo();
+  world.tensors.push_back({.name = "w", .shape = {4, 6}, .content = 2});
+  world.tensors.push_back({.name = "v", .shape = {2}, .content = 3});
+  world.tensors.push_back({.name = "u", .shape = {2}, .content = 4});
+  (*world.source)[0].layouts.emplace_back("w", Spec("{a:2} (a,-)"));
+  (*world.target)[0].layouts.emplace_back("model.w", Spec("{a:2} (-,a)"));
+  const Outcome outcome = Convert(
+      world, {.renames = {{"w", "model.w"}, {"v", "u"}, {"u", "v"}, {"none", std::nullopt}}});
+  EXPECT_THAT(outcome.ranks, ElementsAre("0: anchor f32[4], model.w f32[4,3], u f32[2], v f32[2]",
+                                         "1: anchor f32[4], model.w f32[4,3], u f32[2], v f32[2]"));
+  EXPECT_THAT(outcome.notes,
+              ElementsAre("rename_unused: to be renamed or left out, but in no source file: none "
+                          "(1 value)",
+                          "carried: in no strategy: carried to every rank as they are: u, v "
+                          "(2 values)"));
+  const Outcome without = Convert(world, {.renames = {{"w", std::nullopt}, {"u", std::nullopt}}});
+  EXPECT_THAT(without.ranks,
+              ElementsAre("0: anchor f32[4], v f32[2]", "1: anchor f32[4], v f32[2]"));
+  EXPECT_THAT(without.notes, Contains("dropped: left out, as asked for: w, u (2 values)"));
+}
+
+TEST(RulesTest, NewNamesMustDiffer) {
+  World world = TwoToTwo();
+  world.tensors.push_back({.name = "w", .shape = {2}, .content = 2});
+  EXPECT_THAT(Convert(world, {.renames = {{"w", "anchor"}}}).failure,
+              HasSubstr("anchor and w would both be called anchor"));
+  EXPECT_THAT(Convert(world, {.renames = {{"w", ""}}}).failure, HasSubstr("a new name"));
+  // Moved out of the way of another.
+  EXPECT_THAT(Convert(world, {.renames = {{"w", "anchor"}, {"anchor", "w"}}}).notes,
+              Contains(HasSubstr("anchor")));
+}
+
 TEST(RulesTest, TiedInSeveralStages) {
   World world;
   world.tensors = {{.name = "embedding", .shape = {12, 4}, .content = 1},
