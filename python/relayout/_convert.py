@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversion: a checkpoint saved under one strategy becomes the checkpoint of another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional, Union
+
+from relayout import _core
+from relayout._arguments import (
+    Source,
+    Step,
+    StepLike,
+    StrPath,
+    bytes_of,
+    ranks_of,
+    set_of,
+    threads_of,
+)
+from relayout._errors import InputError
+
+# Called with (written_bytes, total_bytes).
+ProgressFunction = Callable[[int, int], Any]
+
+_FORMATS = {"ckpt": _core.FileFormat.CKPT, "safetensors": _core.FileFormat.SAFETENSORS}
+_REPLICAS = {
+    "copy": _core.ReplicaMode.COPY,
+    "hardlink": _core.ReplicaMode.HARDLINK,
+    "reflink": _core.ReplicaMode.REFLINK,
+}
+
+
+class Note(NamedTuple):
+    """Something to know about a conversion that succeeded."""
+
+    kind: str
+    """For programs: "left_out", "missing", "scratch", "carried", "unplaced", "disagreement",
+    "missing_rank" or "choice"."""
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a conversion did. Bytes of values are payload; files are a little larger."""
+
+    files: dict[int, str]
+    """The file of each target rank that was written."""
+    source_rank_count: int
+    target_rank_count: int
+    source_ranks_read: tuple[int, ...]
+    value_count: int
+    """Distinct tensors (and strings) of the target."""
+    source_bytes: int
+    """Size of all source files."""
+    read_bytes: int
+    written_bytes: int
+    target_bytes: int
+    """Size of all target files."""
+    resumed_bytes: int
+    """Of the payload what an earlier run had written (``resume=True``)."""
+    is_complete: bool
+    """An earlier run had done everything (``resume=True``)."""
+    step: Optional[Step]
+    """Of the source, where its file names carry one."""
+    notes: list[Note]
+
+    @classmethod
+    def _of(cls, fields: dict[str, Any]) -> Report:
+        fields["notes"] = [Note(*note) for note in fields["notes"]]
+        fields["step"] = None if fields["step"] is None else Step(*fields["step"])
+        return cls(**fields)
+
+
+def choice(name: str, value: str, choices: dict[str, Any]) -> Any:
+    """The engine's word for a choice."""
+    if value not in choices:
+        raise InputError(f"{name}={value!r}: choose one of {', '.join(map(repr, choices))}")
+    return choices[value]
+
+
+def request_of(
+    source: Source,
+    target: Optional[StrPath],
+    *,
+    source_strategy: Optional[StrPath],
+    target_strategy: Optional[StrPath],
+    target_file: Optional[StrPath],
+    ranks: Iterable[int],
+    prefix: str,
+    format: Optional[str],
+    step: Optional[StepLike],
+    keep_extra: bool,
+    allow_missing: bool,
+    strict: bool,
+    check_replicas: bool,
+    trust_strategy: bool,
+    check_crc: bool,
+    overwrite: bool,
+    sync: bool,
+    crc_trailer: bool,
+    replicas: str,
+    resume: bool,
+    threads: int,
+    memory: Union[int, str],
+) -> _core.TransformRequest:
+    """What convert() and plan() were asked for, as the engine wants it."""
+    if (target is None) == (target_file is None):
+        raise InputError("give either target, the folder to write, or target_file, with one rank")
+    request = _core.TransformRequest()
+    request.source = set_of(source, source_strategy, step)
+    request.target_strategy = target_strategy
+    request.target_directory = "" if target is None else os.fspath(target)
+    request.target_file = "" if target_file is None else os.fspath(target_file)
+    request.ranks = ranks_of(ranks)
+    request.prefix = prefix
+    request.format = None if format is None else choice("format", format, _FORMATS)
+    request.keep_extra = keep_extra
+    request.allow_missing = allow_missing
+    request.strict = strict
+    request.check_replicas = check_replicas
+    request.trust_strategy = trust_strategy
+    request.check_crc = check_crc
+    request.overwrite = overwrite
+    request.sync = sync
+    request.crc_trailer = crc_trailer
+    request.replicas = choice("replicas", replicas, _REPLICAS)
+    request.resume = resume
+    request.thread_count = threads_of(threads)
+    request.memory_bytes = bytes_of(memory)
+    return request
+
+
+def convert(
+    source: Source,
+    target: Optional[StrPath] = None,
+    *,
+    source_strategy: Optional[StrPath] = None,
+    target_strategy: Optional[StrPath] = None,
+    target_file: Optional[StrPath] = None,
+    ranks: Iterable[int] = (),
+    prefix: str = "checkpoint_",
+    format: Optional[str] = None,
+    step: Optional[StepLike] = None,
+    keep_extra: bool = False,
+    allow_missing: bool = False,
+    strict: bool = False,
+    check_replicas: bool = False,
+    trust_strategy: bool = False,
+    check_crc: bool = True,
+    overwrite: bool = False,
+    sync: bool = True,
+    crc_trailer: bool = False,
+    replicas: str = "copy",
+    resume: bool = False,
+    threads: int = 0,
+    memory: Union[int, str] = "256MiB",
+    progress: Optional[ProgressFunction] = None,
+) -> Report:
+    """Converts a checkpoint from one sharding to another.
+
+    >>> relayout.convert("src_checkpoints", "dst_checkpoints",
+    ...                  source_strategy="src_strategy.ckpt",
+    ...                  target_strategy="dst_strategy.ckpt")
+
+    Files appear under their names when all of them are whole and on disk; after any failure, and
+    after Ctrl-C, none of them does, and what was there before is still there.
+
+    Args:
+        source: A folder with ``rank_0/``, ``rank_1/``, ... of one ``.ckpt`` or ``.safetensors`` file
+            each; one such file, if it holds the whole model; or ``{rank: file}``.
+        target: The folder to write: ``rank_<r>/<prefix><r>.ckpt`` for every rank of the target
+            strategy. Created if missing.
+        source_strategy: How the source is sharded: a strategy file or a folder of stage files.
+            None: whole on one rank.
+        target_strategy: The same for the target.
+        target_file: The file to write, instead of ``target``, with exactly one of ``ranks``.
+        ranks: Write only these target ranks; source ranks that they do not need may be missing.
+        prefix: Files are named by this and their rank.
+        format: "ckpt" or "safetensors"; None: as the source, or as the name of ``target_file`` says.
+        step: Take the files named ``...-EPOCH_STEP``: (10, 5) or "10_5". None: the highest that
+            every rank has.
+        keep_extra: Keep parameters that only the source strategy knows, whole, on every rank.
+        allow_missing: Go on without parameters that no file holds and without rank folders that
+            replicas replace; the report's notes name them.
+        strict: Make it an error when a parameter is in one strategy only.
+        check_replicas: First compare all replicas of the source bit by bit.
+        trust_strategy: Go on although the files look as if saved under another strategy.
+        check_crc: Check the CRC trailers of source files that carry one.
+        overwrite: Replace the checkpoints that ``target`` holds, all of them, once the new ones are
+            whole.
+        sync: Wait until files are on disk. False is faster, but a power cut may lose them.
+        crc_trailer: Append MindSpore's CRC trailers (``.ckpt`` only).
+        replicas: How ranks get files that equal another rank's: "copy", "hardlink" (changing one
+            changes both) or "reflink".
+        resume: Go on where an equal conversion was stopped, and leave what this one has done if it
+            is stopped.
+        threads: 0: one for each processor.
+        memory: Bytes, or a text such as "1GiB"; at least 64 MiB.
+        progress: Called with (written_bytes, total_bytes) of payload about ten times a second, and
+            once at the end, in the thread that called convert(). What it raises stops the
+            conversion and goes on to the caller.
+
+    Raises:
+        InputError: The sources, strategies or arguments are wrong or contradict each other, or
+            files are in the way.
+        MachineError: The machine failed, e.g. the disk is full.
+        KeyboardInterrupt: Ctrl-C was pressed.
+    """
+    request = request_of(
+        source,
+        target,
+        source_strategy=source_strategy,
+        target_strategy=target_strategy,
+        target_file=target_file,
+        ranks=ranks,
+        prefix=prefix,
+        format=format,
+        step=step,
+        keep_extra=keep_extra,
+        allow_missing=allow_missing,
+        strict=strict,
+        check_replicas=check_replicas,
+        trust_strategy=trust_strategy,
+        check_crc=check_crc,
+        overwrite=overwrite,
+        sync=sync,
+        crc_trailer=crc_trailer,
+        replicas=replicas,
+        resume=resume,
+        threads=threads,
+        memory=memory,
+    )
+    _core.raise_open_file_limit()
+    return Report._of(_core.transform(request, progress))

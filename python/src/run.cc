@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "python/src/run.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace nb = nanobind;
+
+namespace relayout::python {
+namespace {
+
+constexpr auto kLookInterval = std::chrono::milliseconds(50);
+
+// The runs under way, for StopAllRuns.
+class Runs {
+ public:
+  void Add(Progress* progress) {
+    const std::lock_guard lock(mutex_);
+    ForgetParent();
+    running_.push_back(progress);
+  }
+  void Remove(Progress* progress) {
+    const std::lock_guard lock(mutex_);
+    std::erase(running_, progress);
+    changed_.notify_all();
+  }
+  void StopAndWait() {
+    std::unique_lock lock(mutex_);
+    ForgetParent();
+    for (Progress* progress : running_) progress->cancel_requested = true;
+    changed_.wait(lock, [this] { return running_.empty(); });
+  }
+
+ private:
+  // In a forked child the threads that would remove these do not exist.
+  void ForgetParent() {
+    if (process_ == getpid()) return;
+    process_ = getpid();
+    running_.clear();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  pid_t process_ = getpid();
+  std::vector<Progress*> running_;
+};
+
+// Never destroyed: daemon threads may outlive static objects.
+Runs& AllRuns() {
+  static Runs& runs = *new Runs;
+  return runs;
+}
+
+// Starts a thread to which no signal is delivered but those of its own mistakes.
+std::jthread StartWithoutSignals(const std::function<void()>& work) {
+  sigset_t blocked;
+  sigset_t before;
+  sigfillset(&blocked);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
+    sigdelset(&blocked, fault);
+  }
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  std::jthread thread(work);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+class Watch {
+ public:
+  Watch(Progress& progress, nb::handle on_progress)
+      : progress_(progress), on_progress_(on_progress) {}
+
+  void Run(const std::function<void()>& work) {
+    AllRuns().Add(&progress_);
+    std::jthread worker = StartWithoutSignals([&] {
+      work();
+      const std::lock_guard lock(mutex_);
+      is_done_ = true;
+      wake_.notify_all();
+    });
+    while (!WaitALittle()) Look();
+    worker.join();
+    AllRuns().Remove(&progress_);
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  // Lets others have the interpreter meanwhile. True when the work is done.
+  bool WaitALittle() {
+    const nb::gil_scoped_release unlocked;
+    std::unique_lock lock(mutex_);
+    return wake_.wait_for(lock, kLookInterval, [this] { return is_done_; });
+  }
+
+  // A failure stops the work; then nobody is asked any more.
+  void Look() {
+    if (failure_) return;
+    try {
+      if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    } catch (const nb::python_error&) {
+      Fail();
+    }
+    // Every other time: ten times a second.
+    is_odd_ = !is_odd_;
+    if (!failure_ && is_odd_ && progress_.total_bytes > 0) Report();
+  }
+
+  void Report() {
+    try {
+      CallProgress(progress_, on_progress_);
+    } catch (const nb::python_error&) {
+      Fail();
+    }
+  }
+
+  void Fail() {
+    failure_ = std::current_exception();
+    progress_.cancel_requested = true;
+  }
+
+  Progress& progress_;
+  const nb::handle on_progress_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool is_done_ = false;
+  bool is_odd_ = false;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+void RunWatched(Progress& progress, nb::handle on_progress, const std::function<void()>& work) {
+  Watch(progress, on_progress).Run(work);
+}
+
+void CallProgress(const Progress& progress, nb::handle on_progress) {
+  if (on_progress.is_none()) return;
+  on_progress(progress.written_bytes.load(), progress.total_bytes.load());
+}
+
+void StopAllRuns() {
+  const nb::gil_scoped_release unlocked;
+  AllRuns().StopAndWait();
+}
+
+}  // namespace relayout::python
