@@ -43,7 +43,7 @@ OS_HEADER = re.compile(
 OS_FOLDERS = {"base", "io", "comm", "mpi", "spmd", "test"} | set(TOP_FOLDERS)
 
 # Modules without I/O, clocks, threads or globals, and the standard headers that would break this.
-PURE = {"layout", "plan"}
+PURE = {"layout", "plan", "draw"}
 IMPURE_HEADERS = set(
     "atomic chrono condition_variable cstdio filesystem fstream future iostream mutex random "
     "shared_mutex stop_token thread".split()

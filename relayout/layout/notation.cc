@@ -11,12 +11,6 @@
 namespace relayout {
 namespace {
 
-std::string AxisName(size_t axis) {
-  std::string name(1, static_cast<char>('a' + axis % 26));
-  if (axis >= 26) name += std::to_string(axis / 26);
-  return name;
-}
-
 std::string MeshText(const LayoutSpec& spec) {
   std::string text = "{";
   for (size_t axis = 0; axis < spec.mesh.size(); ++axis) {
@@ -172,6 +166,12 @@ class Parser {
 };
 
 }  // namespace
+
+std::string AxisName(size_t axis) {
+  std::string name(1, static_cast<char>('a' + axis % 26));
+  if (axis >= 26) name += std::to_string(axis / 26);
+  return name;
+}
 
 std::string ToText(const Layout& layout) {
   return MeshText(layout.spec()) + " " + CutsText(layout.spec());

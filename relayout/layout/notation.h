@@ -22,6 +22,9 @@
 
 namespace relayout {
 
+// How mesh axis `axis`, counted from the outermost, is called: "a" ... "z", "a1", "b1" ...
+std::string AxisName(size_t axis);
+
 // "{a:2,b:2,c:2} (-,b) opt:4".
 std::string ToText(const Layout& layout);
 
