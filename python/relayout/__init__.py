@@ -10,9 +10,19 @@ any thread; long ones let other threads run and stop on Ctrl-C.
 """
 
 from relayout._arguments import Step
+from relayout._compare import Difference, DiffReport, VerifyReport, diff, verify
 from relayout._convert import Note, Report, convert
 from relayout._core import __version__
 from relayout._errors import Error, InputError, MachineError, OutOfMemoryError
+from relayout._plan import (
+    Copy,
+    ExplainedTensor,
+    Plan,
+    PlannedSource,
+    PlannedTarget,
+    TargetShard,
+    plan,
+)
 from relayout._strategy import (
     Layout,
     MergeReport,
@@ -24,7 +34,11 @@ from relayout._strategy import (
 )
 
 __all__ = [
+    "Copy",
+    "DiffReport",
+    "Difference",
     "Error",
+    "ExplainedTensor",
     "InputError",
     "Layout",
     "MachineError",
@@ -32,14 +46,22 @@ __all__ = [
     "Note",
     "OutOfMemoryError",
     "Placement",
+    "Plan",
+    "PlannedSource",
+    "PlannedTarget",
     "Report",
     "Step",
     "Strategy",
+    "TargetShard",
+    "VerifyReport",
     "__version__",
     "convert",
+    "diff",
     "load_strategy",
     "merge_strategies",
+    "plan",
     "ranks_for",
+    "verify",
 ]
 
 # Shown, and pickled, under the name by which users know them.

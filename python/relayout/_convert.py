@@ -19,7 +19,7 @@ from relayout._arguments import (
     set_of,
     threads_of,
 )
-from relayout._errors import InputError
+from relayout._errors import InputError, in_python
 
 # Called with (written_bytes, total_bytes).
 ProgressFunction = Callable[[int, int], Any]
@@ -39,6 +39,11 @@ class Note(NamedTuple):
     """For programs: "left_out", "missing", "scratch", "carried", "unplaced", "disagreement",
     "missing_rank" or "choice"."""
     message: str
+
+    @classmethod
+    def of(cls, kind: str, message: str) -> Note:
+        """A note of the engine."""
+        return cls(kind, in_python(message))
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Report:
 
     @classmethod
     def _of(cls, fields: dict[str, Any]) -> Report:
-        fields["notes"] = [Note(*note) for note in fields["notes"]]
+        fields["notes"] = [Note.of(*note) for note in fields["notes"]]
         fields["step"] = None if fields["step"] is None else Step(*fields["step"])
         return cls(**fields)
 

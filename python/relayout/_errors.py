@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class Error(Exception):
     """Something went wrong; ``str(error)`` says what, where, both sides and what to do.
@@ -37,10 +39,41 @@ _CLASS_OF_CODE: dict[str, type[Error]] = {
 }
 
 
+# The engine's advice names the program's options; here they are arguments.
+_ARGUMENT_OF_OPTION = {
+    "--allow-missing": "allow_missing=True",
+    "--check-replicas": "check_replicas=True",
+    "--crc": "crc_trailer=True",
+    "--explain": "explain",
+    "--format": "format",
+    "--keep-extra": "keep_extra=True",
+    "--memory": "memory",
+    "--no-crc-check": "check_crc=False",
+    "--output": "target_file",
+    "--overwrite": "overwrite=True",
+    "--prefix": "prefix",
+    "--rank": "ranks",
+    "--replicas": "replicas",
+    "--replicas=copy": 'replicas="copy"',
+    "--resume": "resume=True",
+    "--source-file": "source",
+    "--step": "step",
+    "--strict": "strict=True",
+    "--threads": "threads",
+    "--trust-strategy": "trust_strategy=True",
+}
+_OPTION = re.compile(r"(?<![\w/.=-])--[a-z][a-z-]*[a-z](?:=copy)?(?![\w/.-])")
+
+
+def in_python(message: str) -> str:
+    """A message of the engine as advice for a Python program."""
+    return _OPTION.sub(lambda match: _ARGUMENT_OF_OPTION.get(match[0], match[0]), message)
+
+
 def from_status(code: str, message: str) -> BaseException:
     """The exception for a failure of the engine."""
     if code == "cancelled":
         return KeyboardInterrupt(message)
-    error = _CLASS_OF_CODE.get(code, InputError)(message)
+    error = _CLASS_OF_CODE.get(code, InputError)(in_python(message))
     error.code = code
     return error

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from relayout import _core
 from relayout._arguments import StrPath, rank_of
+
+
+def slices_of(box: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[slice, ...]:
+    """A range of a tensor as an index of numpy."""
+    return tuple(slice(begin, end) for begin, end in zip(*box))
 
 
 class Layout:
@@ -21,8 +26,16 @@ class Layout:
 
     __slots__ = ("_layout",)
 
-    def __init__(self, layout: _core.Layout) -> None:
-        self._layout = layout
+    def __init__(self, layout: Union[str, _core.Layout]) -> None:
+        """From the notation.
+
+        Raises:
+            InputError: It is not well formed, or there can be no such layout.
+        """
+        self._layout = _core.parse_layout(layout) if isinstance(layout, str) else layout
+
+    def __reduce__(self) -> tuple[type[Layout], tuple[str]]:
+        return Layout, (str(self),)
 
     @property
     def mesh(self) -> tuple[int, ...]:
@@ -64,6 +77,33 @@ class Layout:
     def replica_count(self) -> int:
         """Ranks that hold each shard."""
         return self._layout.replica_count
+
+    def cell_of(self, device: int) -> tuple[int, ...]:
+        """Which piece of each dimension `device` holds; devices are counted from 0."""
+        return self._layout.cell_of(device)
+
+    def slices_of(self, device: int, shape: Sequence[int]) -> tuple[slice, ...]:
+        """What `device` holds of a whole tensor of `shape`: ``whole[layout.slices_of(3, shape)]``.
+
+        Raises:
+            InputError: There is no such device, or a dimension does not divide.
+        """
+        return slices_of(self._layout.box_of(device, list(shape)))
+
+    def svg(
+        self, title: str = "", shape: Optional[Sequence[int]] = None, first_rank: int = 0
+    ) -> str:
+        """A picture: the devices coloured by what they hold, and the tensor with its cuts.
+
+        Args:
+            title: Above the picture.
+            shape: Of the whole tensor, for its proportions and lengths.
+            first_rank: Of the stage; devices are numbered from here.
+        """
+        return self._layout.svg(title, None if shape is None else list(shape), first_rank)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
 
     def __str__(self) -> str:
         return self._layout.text()

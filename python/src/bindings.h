@@ -7,10 +7,19 @@
 
 #include <nanobind/nanobind.h>
 
+#include <vector>
+
+#include "relayout/convert/contents.h"
+
 namespace relayout::python {
 
 void BindSets(nanobind::module_& module);      // CheckpointSetSpec
 void BindConvert(nanobind::module_& module);   // transform
+void BindPlan(nanobind::module_& module);      // plan, a dry run
+void BindCompare(nanobind::module_& module);   // verify, diff
 void BindStrategy(nanobind::module_& module);  // strategies, layouts, rank lists, merging
+
+// (kind, message) each.
+nanobind::list NotesToPython(const std::vector<Note>& notes);
 
 }  // namespace relayout::python

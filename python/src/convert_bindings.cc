@@ -93,11 +93,7 @@ nb::dict DictOf(const TransformReport& report) {
   dict["resumed_bytes"] = report.resumed_bytes;
   dict["is_complete"] = report.is_complete;
   dict["step"] = StepToPython(report.step);
-  nb::list notes;
-  for (const Note& note : report.notes) {
-    notes.append(nb::make_tuple(note.kind, TextFromMessage(note.message)));
-  }
-  dict["notes"] = notes;
+  dict["notes"] = NotesToPython(report.notes);
   return dict;
 }
 
@@ -111,6 +107,14 @@ nb::dict Transform(TransformRequest request, nb::handle on_progress) {
 }
 
 }  // namespace
+
+nb::list NotesToPython(const std::vector<Note>& notes) {
+  nb::list list;
+  for (const Note& note : notes) {
+    list.append(nb::make_tuple(note.kind, TextFromMessage(note.message)));
+  }
+  return list;
+}
 
 void BindConvert(nb::module_& module) {
   BindEnums(module);

@@ -19,6 +19,8 @@ NB_MODULE(_core, module) {
   python::BindSets(module);
   python::BindConvert(module);
   python::BindStrategy(module);
+  python::BindPlan(module);
+  python::BindCompare(module);
   module.def(
       "parse_bytes", [](const std::string& text) { return ParseBytes(text); }, nb::arg("text"),
       "\"256MiB\" -> 268435456; None for what is no size.");

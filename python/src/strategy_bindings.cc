@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
@@ -9,9 +10,11 @@
 #include "python/src/bindings.h"
 #include "python/src/run.h"
 #include "python/src/text.h"
+#include "relayout/base/text.h"
 #include "relayout/convert/load_strategy.h"
 #include "relayout/convert/merge_strategies.h"
 #include "relayout/convert/rank_list.h"
+#include "relayout/draw/svg.h"
 #include "relayout/io/posix_file_system.h"
 #include "relayout/layout/notation.h"
 
@@ -28,6 +31,17 @@ std::shared_ptr<Strategy> Load(nb::handle path) {
   }));
 }
 
+Status CheckRank(const Layout& layout, int64_t local_rank) {
+  if (local_rank >= 0 && local_rank < layout.device_count()) return OkStatus();
+  return InvalidInput(Format("device {}: {} has devices 0-{}", local_rank, ToText(layout),
+                             layout.device_count() - 1));
+}
+
+Status CheckDimCount(size_t dim_count) {
+  if (dim_count <= kMaxDims) return OkStatus();
+  return InvalidInput(Format("{} dimensions: at most {} can be", dim_count, kMaxDims));
+}
+
 // The places of `name`: (stage, first_rank, layout, shape or None) each.
 nb::list Find(const Strategy& strategy, std::string_view name) {
   nb::list places;
@@ -37,6 +51,33 @@ nb::list Find(const Strategy& strategy, std::string_view name) {
                                  shape ? nb::object(TupleOf(*shape)) : nb::none()));
   }
   return places;
+}
+
+Dims DimsOf(const std::vector<int64_t>& shape) {
+  ThrowIfFailed(CheckDimCount(shape.size()));
+  Dims dims;
+  for (const int64_t length : shape) dims.push_back(length);
+  return dims;
+}
+
+// The part of a tensor of `shape` that a rank of the layout holds, as (begin, end).
+nb::tuple BoxOf(const Layout& layout, int64_t local_rank, const std::vector<int64_t>& shape) {
+  ThrowIfFailed(CheckRank(layout, local_rank));
+  const Partition partition = ValueOrThrow(Partition::Create(layout, DimsOf(shape)));
+  const Box box = partition.BoxOf(layout.CellOf(local_rank));
+  return nb::make_tuple(TupleOf(box.begin), TupleOf(box.end));
+}
+
+std::string Svg(const Layout& layout, const std::string& title,
+                const std::optional<std::vector<int64_t>>& shape, int64_t first_rank) {
+  LayoutSvgOptions options{.title = title, .first_rank = first_rank};
+  if (shape) options.shape = DimsOf(*shape);
+  return LayoutSvg(layout, options);
+}
+
+nb::tuple CellOf(const Layout& layout, int64_t local_rank) {
+  ThrowIfFailed(CheckRank(layout, local_rank));
+  return TupleOf(layout.CellOf(local_rank));
 }
 
 nb::tuple DimAxes(const Layout& layout) {
@@ -56,6 +97,9 @@ void BindLayout(nb::module_& module) {
       .def_prop_ro("grid", [](const Layout& self) { return TupleOf(self.grid()); })
       .def_prop_ro("shard_count", &Layout::shard_count)
       .def_prop_ro("replica_count", &Layout::replica_count)
+      .def("cell_of", &CellOf, nb::arg("device"))
+      .def("box_of", &BoxOf, nb::arg("device"), nb::arg("shape"))
+      .def("svg", &Svg, nb::arg("title"), nb::arg("shape").none(), nb::arg("first_rank"))
       .def("text", [](const Layout& self) { return ToText(self); });
 }
 
@@ -99,6 +143,9 @@ void BindStrategy(nb::module_& module) {
       .def("names", &Strategy::Names)
       .def("contains", &Strategy::Contains, nb::arg("name"))
       .def("find", &Find, nb::arg("name"));
+  module.def(
+      "parse_layout", [](const std::string& text) { return ValueOrThrow(ParseLayout(text)); },
+      nb::arg("text"));
   module.def("load_strategy", &Load, nb::arg("path"));
   module.def("ranks", &Ranks, nb::arg("source_strategy").none(), nb::arg("target_strategy").none(),
              nb::arg("rank"));
