@@ -15,7 +15,8 @@ NB_MODULE(_core, module) {
   using namespace relayout;  // NOLINT(google-build-using-namespace): one line a function.
   module.doc() = "The C++ engine of relayout. Use the package relayout instead.";
   module.attr("__version__") = RELAYOUT_VERSION;
-  // Threads and tracebacks that live to the end of the program keep objects; that is no leak of ours.
+  // Threads and tracebacks that live to the end of the program keep objects; that is no leak of
+  // ours.
   nb::set_leak_warnings(false);
   python::RegisterErrors();
   python::BindSets(module);
