@@ -311,6 +311,9 @@ void AddTransformCommand(CLI::App& app, int& exit_code) {
                    "linked (hardlink: changing one changes both)")
       ->check(CLI::IsMember({"copy", "hardlink", "reflink"}))
       ->capture_default_str();
+  command->add_flag("--remove-redundancy", request.remove_redundancy,
+                    "Store each value with one of the ranks that hold the same of it, as "
+                    "MindSpore's remove_redundancy does");
   AddDryRunOptions(*command, options->dry_run);
   AddThreadsOption(*command, request.thread_count);
   command->add_option("--memory", options->memory, "Memory to use, at least 64MiB")

@@ -67,12 +67,13 @@ Result<VerifyReport> VerifyAlone(const VerifyOptions& options, Progress& progres
 
 Status CheckVerifiesAlone(const VerifyOptions& options) {
   if (options.source.strategy.empty() && options.target.strategy.empty() &&
-      options.source.step.empty() && !options.request.keep_extra) {
+      options.source.step.empty() && !options.request.keep_extra &&
+      !options.request.remove_redundancy) {
     return OkStatus();
   }
   return InvalidInput(
       "give SRC and DST to verify against the source; or DST alone to verify against its manifest, "
-      "without strategies, --step and --keep-extra");
+      "without strategies, --step, --keep-extra and --remove-redundancy");
 }
 
 Result<VerifyReport> VerifyAgainstSource(VerifyOptions& options, Progress& progress) {
@@ -121,6 +122,8 @@ void AddVerifyCommand(CLI::App& app, int& exit_code) {
   AddFileChoiceOptions(*command, options->source);
   AddRankOption(*command, options->request.ranks, "Check only this target rank (repeatable)");
   command->add_flag("--keep-extra", options->request.keep_extra, "DST was made with --keep-extra");
+  command->add_flag("--remove-redundancy", options->request.remove_redundancy,
+                    "DST was made with --remove-redundancy");
   AddThreadsOption(*command, options->request.thread_count);
   AddJsonOption(*command, options->json);
   command->callback([options, &exit_code] { exit_code = Run(*options); });

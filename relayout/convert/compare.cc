@@ -92,7 +92,7 @@ class Verifier {
 
   // @pre the target has a file of `rank`
   Status CheckRank(int64_t rank) {
-    if (!is_unified()) CheckNames(rank);
+    if (!is_unified() && !request_.remove_redundancy) CheckNames(rank);
     const RankFile& file = *target_.catalog.FileOf(rank);
     for (const ValueView& value : *file.values) {
       if (!source_.catalog.Contains(value.name)) {
@@ -114,6 +114,21 @@ class Verifier {
       if (!IsExpected(name, 0) || target_.catalog.Contains(name)) continue;
       Problem(Format("{} is in no file of {}", Printable(name), target_.spec.text()));
     }
+  }
+
+  // Of a set without redundancy: is each slice of everything somewhere?
+  Status CheckDeduplicated() {
+    for (const std::string_view name : source_.catalog.names()) {
+      if (!IsExpectedSomewhere(name)) continue;
+      if (!target_.catalog.Contains(name)) {
+        Problem(Format("{} is in no file of {}", Printable(name), target_.spec.text()));
+        continue;
+      }
+      const Status whole = LogicalTensor::Open(fs_, target_, name).status();
+      if (whole.code() == StatusCode::kIoError) return whole;
+      if (!whole.ok()) Problem(whole.message());
+    }
+    return OkStatus();
   }
 
   VerifyReport TakeReport() { return std::move(report_); }
@@ -140,6 +155,13 @@ class Verifier {
     return std::any_of(placements.begin(), placements.end(), [&](const Placement& placement) {
       return placement.stage == target_.strategy.StageOf(rank);
     });
+  }
+
+  bool IsExpectedSomewhere(std::string_view name) const {
+    for (int64_t stage = 0; stage < target_.strategy.stage_count(); ++stage) {
+      if (IsExpected(name, target_.strategy.first_rank(stage))) return true;
+    }
+    return false;
   }
 
   Status CheckValue(const RankFile& file, const ValueView& value) {
@@ -274,7 +296,10 @@ Result<VerifyReport> VerifyTransform(FileSystem& fs, const VerifyRequest& reques
   RELAYOUT_RETURN_IF_ERROR(ParallelFor(threads, std::ssize(present), [&](int64_t i) {
     return verifier.CheckRank(present[static_cast<size_t>(i)]);
   }));
-  if (request.ranks.empty()) verifier.CheckUnified();
+  if (request.ranks.empty()) {
+    verifier.CheckUnified();
+    if (request.remove_redundancy) RELAYOUT_RETURN_IF_ERROR(verifier.CheckDeduplicated());
+  }
   VerifyReport report = verifier.TakeReport();
   report.file_count = std::ssize(present);
   report.problem_count += std::ssize(missing);

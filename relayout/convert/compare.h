@@ -23,6 +23,8 @@ struct VerifyRequest {
   std::vector<int64_t> ranks;
   // The set was made with keep_extra.
   bool keep_extra = false;
+  // ... with remove_redundancy: a value may be in the file of any rank that should hold the same.
+  bool remove_redundancy = false;
   int thread_count = 0;  // 0: one for each processor.
   Progress* progress = nullptr;
 };

@@ -312,6 +312,35 @@ TargetValue TargetValues::operator[](size_t i) const {
           .carried = form.carried};
 }
 
+bool ValueForm::IsStoredBy(int64_t rank) const {
+  for (size_t t = 0; t < targets.size(); ++t) {
+    const Layout& layout = targets[t].partition.layout();
+    const int64_t local = rank - targets[t].first_rank;
+    if (local < 0 || local >= layout.device_count()) continue;
+    return keepers.empty() || layout.ReplicaOf(local) == keepers[t];
+  }
+  return false;
+}
+
+TargetValues TargetValues::KeptBy(
+    const std::function<std::vector<int64_t>(size_t i)>& keepers_of) const {
+  TargetValues kept;
+  kept.names_ = names_;
+  kept.new_name_of_ = new_name_of_;
+  kept.values_.reserve(values_.size());
+  std::map<std::pair<uint32_t, std::vector<int64_t>>, uint32_t> form_of_keepers;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    const auto [entry, is_new] = form_of_keepers.try_emplace(
+        {values_[i].form, keepers_of(i)}, static_cast<uint32_t>(kept.forms_.size()));
+    if (is_new) {
+      kept.forms_.push_back(forms_[values_[i].form]);
+      kept.forms_.back().keepers = entry->first.second;
+    }
+    kept.values_.push_back({values_[i].name, entry->second});
+  }
+  return kept;
+}
+
 TargetValues TargetValues::PlacedWhole(const std::function<int64_t(size_t i)>& rank_of) const {
   TargetValues placed;
   placed.names_ = names_;

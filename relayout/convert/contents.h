@@ -65,7 +65,12 @@ struct ValueForm {
   Dims shape;  // Whole.
   std::vector<PlacedTensor> sources;
   std::vector<PlacedTensor> targets;
+  // Of each target the replica that stores the value; empty = all do (redundancy.h).
+  std::vector<int64_t> keepers = {};
   bool carried = false;  // In neither strategy.
+
+  // Does the file of this target rank hold the value?
+  bool IsStoredBy(int64_t rank) const;
 };
 
 // A value of the target set, seen in the Contents; valid while these live.
@@ -93,8 +98,12 @@ class TargetValues {
   // copied; this object need not stay.)
   TargetValues PlacedWhole(const std::function<int64_t(size_t i)>& rank_of) const;
 
+  // The same values, of value i only the replicas keepers_of(i) stored, where that is not empty.
+  TargetValues KeptBy(const std::function<std::vector<int64_t>(size_t i)>& keepers_of) const;
+
   // The form of value i, as an index into forms().
   size_t FormOf(size_t i) const { return values_[i].form; }
+  const ValueForm& form(size_t i) const { return forms_[values_[i].form]; }
   const std::deque<ValueForm>& forms() const { return forms_; }
 
  private:

@@ -10,6 +10,7 @@
 #include "relayout/convert/load_strategy.h"
 #include "relayout/convert/plausibility.h"
 #include "relayout/convert/rank_list.h"
+#include "relayout/convert/redundancy.h"
 #include "relayout/convert/replica_check.h"
 #include "relayout/format/checkpoint_file.h"
 
@@ -71,6 +72,10 @@ Status Conversion::CheckRequest() const {
                                HumanBytes(request_.memory_bytes), HumanBytes(kMinMemoryBytes)));
   }
   if (request_.unified) RELAYOUT_RETURN_IF_ERROR(CheckUnifiedRequest());
+  if (request_.remove_redundancy && !has_target_strategy()) {
+    return InvalidInput(
+        "--remove-redundancy: without a target strategy there are no replicas to share values");
+  }
   if (!request_.target_file.empty()) {
     if (request_.ranks.size() != 1) {
       return InvalidInput("a target file holds one rank: say which with --rank");
@@ -244,11 +249,13 @@ Status Conversion::Decide() {
   RELAYOUT_ASSIGN_OR_RETURN(contents_, DecideContents(*source_, *target_, has_target_strategy(),
                                                       target_name(), is_wanted, request_.contents));
   if (request_.unified) DecideUnified();
+  if (request_.remove_redundancy) DealToReplicas(*target_, contents_.values);
   RELAYOUT_RETURN_IF_ERROR(ChooseSourceRanks());
   std::vector<int64_t> ranks = target_ranks_;
   const bool has_map = unified_ && !ranks.empty() && ranks.back() == unified_->map_file();
   if (has_map) ranks.pop_back();
-  RELAYOUT_ASSIGN_OR_RETURN(files_, PlanTargetFiles(contents_, ranks, format_, thread_count_));
+  RELAYOUT_ASSIGN_OR_RETURN(files_,
+                            PlanTargetFiles(contents_, ranks, format_, Metadata(), thread_count_));
   if (has_map) files_.push_back(PlanTextFile(unified_->map_file(), unified_->name_map));
   FindReplicas();
   return CheckPlans();
@@ -259,6 +266,12 @@ void Conversion::DecideUnified() {
   unified_ = DealToFiles(contents_.values, *request_.unified);
   target_ = Strategy::Empty(unified_->file_count);
   target_ranks_ = unified_->my_files;
+}
+
+// MindSpore's loaders ask the file.
+FileMetadata Conversion::Metadata() const {
+  if (!request_.remove_redundancy) return {};
+  return {{"remove_redundancy", "True"}};
 }
 
 TargetNames Conversion::names() const {
@@ -369,13 +382,16 @@ Status Conversion::CheckPlans() {
 }
 
 Result<Transfer> Conversion::Plan(size_t i, ReplicaChooser& chooser) const {
+  const ValueForm& form = contents_.values.form(i);
   const TargetValue& value = contents_.values[i];
-  auto transfer = PlanTransfer({.element_size_bytes = ElementSize(value.dtype),
-                                .sources = value.sources,
-                                .targets = value.targets,
-                                .is_available = [&](int64_t rank) { return IsAvailable(i, rank); },
-                                .is_wanted = [this](int64_t rank) { return IsWritten(rank); }},
-                               chooser);
+  auto transfer = PlanTransfer(
+      {.element_size_bytes = ElementSize(value.dtype),
+       .sources = value.sources,
+       .targets = value.targets,
+       .is_available = [&](int64_t rank) { return IsAvailable(i, rank); },
+       .is_wanted = [this,
+                     &form](int64_t rank) { return IsWritten(rank) && form.IsStoredBy(rank); }},
+      chooser);
   if (!transfer.ok()) {
     return transfer.status().WithContext(
         Format("{}: {}", source_->spec.text(), Printable(value.source_name)));

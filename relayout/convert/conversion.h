@@ -86,6 +86,7 @@ class Conversion {
   Status CheckTargetIsNotSource();
   Status Decide();
   void DecideUnified();
+  FileMetadata Metadata() const;
   Status CheckContents();
   Status CheckReplicas();
   Status ChooseSourceRanks();

@@ -15,6 +15,7 @@ namespace {
 
 // The shape in which the file of `rank` holds values of `form`; nothing when it holds none.
 std::optional<Dims> ShapeAt(const ValueForm& form, int64_t rank) {
+  if (!form.IsStoredBy(rank)) return std::nullopt;
   for (const PlacedTensor& placed : form.targets) {
     const Layout& layout = placed.partition.layout();
     const int64_t local = rank - placed.first_rank;
@@ -48,7 +49,7 @@ Result<int64_t> LayOut(const Contents& contents, const FilePlan& plan, LayoutSin
     const Dims& shape = *plan.shape_of_form[contents.values.FormOf(position)];
     return ValueView(value.name, value.kind, value.dtype, shape, {});
   };
-  return LayOutFile(plan.format, plan.values.size(), value_at, sink);
+  return LayOutFile(plan.format, plan.values.size(), value_at, sink, plan.metadata);
 }
 
 class ExtentCollector final : public LayoutSink {
@@ -92,7 +93,8 @@ std::span<const Extent> TargetFile::ExtentsOf(size_t value) const {
 
 Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
                                                 const std::vector<int64_t>& ranks,
-                                                FileFormat format, int thread_count) {
+                                                FileFormat format, const FileMetadata& metadata,
+                                                int thread_count) {
   std::vector<TargetFile> files;
   std::vector<std::shared_ptr<FilePlan>> plans;
   std::unordered_map<std::string, size_t> plan_of_key;
@@ -102,6 +104,7 @@ Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
     if (is_new) {
       plans.push_back(std::make_shared<FilePlan>());
       plans.back()->format = format;
+      plans.back()->metadata = metadata;
       plans.back()->shape_of_form = std::move(shapes);
     }
     files.push_back({.rank = rank, .plan = plans[entry->second], .path = {}});

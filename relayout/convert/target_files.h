@@ -24,6 +24,7 @@ namespace relayout {
 // The layout of all files that hold the same values in the same shapes.
 struct FilePlan {
   FileFormat format = FileFormat::kMindSporeCheckpoint;
+  FileMetadata metadata;
   std::vector<uint32_t> values;  // Positions in Contents::values, ascending.
   // Of each form in Contents its shape in the file; nothing where the file has no value of it.
   std::vector<std::optional<Dims>> shape_of_form;
@@ -46,7 +47,8 @@ struct TargetFile {
 // Lays out the files of `ranks`. Fails when the format cannot hold one of their values.
 Result<std::vector<TargetFile>> PlanTargetFiles(const Contents& contents,
                                                 const std::vector<int64_t>& ranks,
-                                                FileFormat format, int thread_count);
+                                                FileFormat format, const FileMetadata& metadata,
+                                                int thread_count);
 
 // A file of `text` alone. @pre text is not empty
 TargetFile PlanTextFile(int64_t rank, std::string text);

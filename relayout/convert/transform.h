@@ -70,6 +70,9 @@ struct TransformRequest {
   bool crc_trailer = false;
   // Target ranks whose files are equal in every byte (data parallel): written each, or once.
   ReplicaMode replica_mode = ReplicaMode::kCopy;
+  // Each value is stored by one of the ranks that hold the same shard, as MindSpore's
+  // save_checkpoint does with remove_redundancy; see redundancy.h.
+  bool remove_redundancy = false;
   // Go on where an equal conversion was killed or stopped, if there was one, and leave what this
   // one has done when it is stopped. Fails when the sources, strategies or options have changed.
   bool resume = false;

@@ -49,6 +49,7 @@ std::string HashOptions(const TransformRequest& request, const Conversion& conve
   hash.Add(Format("{} {} {} {}", Extension(conversion.format()), request.contents.keep_extra,
                   request.crc_trailer, request.prefix));
   if (!request.file_name.empty()) hash.Add("file name " + request.file_name);
+  if (request.remove_redundancy) hash.Add("redundancy removed");
   if (request.unified) hash.Add(Format("parts of {}", request.unified->part_bytes));
   for (const auto& [name, new_name] : request.contents.renames) {
     hash.Add("name " + name);

@@ -60,10 +60,11 @@ Result<FileImage> LayOutFile(FileFormat format, std::span<const StoredValue> val
 }
 
 Result<int64_t> LayOutFile(FileFormat format, size_t count,
-                           const std::function<ValueView(size_t)>& value_at, LayoutSink& sink) {
+                           const std::function<ValueView(size_t)>& value_at, LayoutSink& sink,
+                           const FileMetadata& metadata) {
   return format == FileFormat::kMindSporeCheckpoint
              ? LayOutMindSporeCheckpoint(count, value_at, sink)
-             : LayOutSafetensors(count, value_at, sink);
+             : LayOutSafetensors(count, value_at, sink, metadata);
 }
 
 }  // namespace relayout

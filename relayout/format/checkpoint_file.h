@@ -32,9 +32,11 @@ Result<FileIndex> ReadFileIndex(const ReadableFile& file, ValueSink& sink);
 Result<FileImage> LayOutFile(FileFormat format, std::span<const StoredValue> values);
 
 // The same, piece by piece, for `count` values that are looked at when they are asked for, in any
-// order and any number of times. Returns the size of the file.
+// order and any number of times. Returns the size of the file. Formats without metadata leave
+// `metadata` out.
 // @pre their names are distinct, and what the views show stays until the end
 Result<int64_t> LayOutFile(FileFormat format, size_t count,
-                           const std::function<ValueView(size_t)>& value_at, LayoutSink& sink);
+                           const std::function<ValueView(size_t)>& value_at, LayoutSink& sink,
+                           const FileMetadata& metadata = {});
 
 }  // namespace relayout

@@ -70,6 +70,9 @@ class ValueSink {
   virtual bool Add(const StoredValue& value) = 0;
 };
 
+// Texts about a whole file.
+using FileMetadata = std::map<std::string, std::string>;
+
 enum class FileFormat { kMindSporeCheckpoint, kSafetensors };
 
 // ".ckpt" or ".safetensors".
@@ -80,7 +83,7 @@ struct FileIndex {
   // In file order. Names are unique, well-formed UTF-8 and not empty. Empty when a sink took them.
   std::vector<StoredValue> values;
   // safetensors' __metadata__; empty for other formats.
-  std::map<std::string, std::string> metadata;
+  FileMetadata metadata;
   // MindSpore's crc_num trailer: the CRC-32 of the first crc_covers_bytes bytes of the file.
   std::optional<uint32_t> crc32;
   int64_t crc_covers_bytes = 0;

@@ -32,9 +32,6 @@ Status CheckHolds(const ValueView& value) {
     return Unsupported(Format("safetensors files cannot hold the type {}; write .ckpt instead",
                               ShortName(value.dtype)));
   }
-  if (value.dtype == DType::kInt4 && value.name == safetensors::kFormatKey) {
-    return Unsupported("an Int4 tensor of this name collides with the metadata");
-  }
   const auto count = ElementCount(value.shape);
   if (count && CheckedMul(*count, ElementSize(value.dtype))) return OkStatus();
   return InvalidInput(Format("{} is not a possible shape", ToText(value.shape)));
@@ -64,15 +61,22 @@ std::vector<size_t> FileOrder(std::span<const ValueView> values) {
 }
 
 // The library's own metadata order is random when there is Int4; ours is sorted.
-void WriteMetadata(JsonWriter& json, std::span<const ValueView> values) {
+Status WriteMetadata(JsonWriter& json, std::span<const ValueView> values,
+                     const FileMetadata& given) {
   std::map<std::string_view, std::string_view> metadata = {
       {safetensors::kFormatKey, safetensors::kFormatValue}};
+  metadata.insert(given.begin(), given.end());
   for (const ValueView& value : values) {
-    if (value.dtype == DType::kInt4) metadata.emplace(value.name, safetensors::kInt4);
+    if (value.dtype != DType::kInt4) continue;
+    if (!metadata.emplace(value.name, safetensors::kInt4).second) {
+      return Unsupported(Format("{}: an Int4 tensor of this name collides with the metadata",
+                                Printable(value.name)));
+    }
   }
   json.Key(safetensors::kMetadataKey).BeginObject();
   for (const auto& [key, text] : metadata) json.Key(key).String(text);
   json.EndObject();
+  return OkStatus();
 }
 
 std::string LengthAndHeader(std::string json) {
@@ -94,7 +98,7 @@ Result<FileImage> LayOutSafetensors(std::span<const StoredValue> values) {
 }
 
 Result<int64_t> LayOutSafetensors(size_t count, const std::function<ValueView(size_t)>& value_at,
-                                  LayoutSink& sink) {
+                                  LayoutSink& sink, const FileMetadata& metadata) {
   std::vector<ValueView> values;
   values.reserve(count);
   for (size_t i = 0; i < count; ++i) values.push_back(value_at(i));
@@ -102,7 +106,7 @@ Result<int64_t> LayOutSafetensors(size_t count, const std::function<ValueView(si
   std::vector<Extent> places(values.size());  // In the data.
   JsonWriter json;
   json.BeginObject();
-  WriteMetadata(json, values);
+  RELAYOUT_RETURN_IF_ERROR(WriteMetadata(json, values, metadata));
   int64_t position = 0;
   for (const size_t i : FileOrder(values)) {
     const ValueView& value = values[i];
