@@ -7,7 +7,7 @@ import operator
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Union
 
 from relayout import _core
 from relayout._errors import InputError
@@ -30,7 +30,7 @@ class Step(NamedTuple):
 StepLike = Union[str, "tuple[int, int]"]
 
 
-def step_of(step: Optional[StepLike]) -> Optional[Step]:
+def step_of(step: StepLike | None) -> Step | None:
     """Checks a step."""
     if step is None:
         return None
@@ -43,9 +43,7 @@ def step_of(step: Optional[StepLike]) -> Optional[Step]:
     return Step(operator.index(epoch), operator.index(number))
 
 
-def set_of(
-    source: Source, strategy: Optional[StrPath], step: Optional[StepLike] = None
-) -> _core.SetSpec:
+def set_of(source: Source, strategy: StrPath | None, step: StepLike | None = None) -> _core.SetSpec:
     """A checkpoint set."""
     if isinstance(source, Mapping):
         if not source:
@@ -78,7 +76,7 @@ def threads_of(threads: int) -> int:
     return number
 
 
-def bytes_of(memory: Union[int, str]) -> int:
+def bytes_of(memory: int | str) -> int:
     """268435456 or "256MiB" as bytes."""
     if not isinstance(memory, str):
         return operator.index(memory)

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from relayout import _core
 from relayout._arguments import Source, StepLike, StrPath, ranks_of, set_of, threads_of
@@ -30,16 +30,16 @@ class VerifyReport:
 
 
 def verify(
-    source: Optional[Source],
+    source: Source | None,
     target: Source,
     *,
-    source_strategy: Optional[StrPath] = None,
-    target_strategy: Optional[StrPath] = None,
+    source_strategy: StrPath | None = None,
+    target_strategy: StrPath | None = None,
     ranks: Iterable[int] = (),
     keep_extra: bool = False,
-    step: Optional[StepLike] = None,
+    step: StepLike | None = None,
     threads: int = 0,
-    progress: Optional[ProgressFunction] = None,
+    progress: ProgressFunction | None = None,
 ) -> VerifyReport:
     """Checks a converted checkpoint element by element against its source, without the planner.
 
@@ -73,11 +73,9 @@ def verify(
                 "without a source the target is held against its manifest: leave out strategies, "
                 "step and keep_extra, or give the source"
             )
-        if isinstance(target, dict):
+        if isinstance(target, Mapping):
             raise InputError("a manifest belongs to a folder: give the folder, or the source")
-        return VerifyReport(
-            **_core.verify_manifest(target, wanted, thread_count, progress)
-        )
+        return VerifyReport(**_core.verify_manifest(target, wanted, thread_count, progress))
     return VerifyReport(
         **_core.verify(
             set_of(source, source_strategy, step),
@@ -114,10 +112,10 @@ def diff(
     a: Source,
     b: Source,
     *,
-    a_strategy: Optional[StrPath] = None,
-    b_strategy: Optional[StrPath] = None,
+    a_strategy: StrPath | None = None,
+    b_strategy: StrPath | None = None,
     threads: int = 0,
-    progress: Optional[ProgressFunction] = None,
+    progress: ProgressFunction | None = None,
 ) -> DiffReport:
     """Compares two checkpoints tensor by tensor, whatever their shardings.
 

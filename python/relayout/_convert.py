@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 from relayout import _core
 from relayout._arguments import (
@@ -67,7 +67,7 @@ class Report:
     """Of the payload what an earlier run had written (``resume=True``)."""
     is_complete: bool
     """An earlier run had done everything (``resume=True``)."""
-    step: Optional[Step]
+    step: Step | None
     """Of the source, where its file names carry one."""
     notes: list[Note]
 
@@ -87,15 +87,15 @@ def choice(name: str, value: str, choices: dict[str, Any]) -> Any:
 
 def request_of(
     source: Source,
-    target: Optional[StrPath],
+    target: StrPath | None,
     *,
-    source_strategy: Optional[StrPath],
-    target_strategy: Optional[StrPath],
-    target_file: Optional[StrPath],
+    source_strategy: StrPath | None,
+    target_strategy: StrPath | None,
+    target_file: StrPath | None,
     ranks: Iterable[int],
     prefix: str,
-    format: Optional[str],
-    step: Optional[StepLike],
+    format: str | None,
+    step: StepLike | None,
     keep_extra: bool,
     allow_missing: bool,
     strict: bool,
@@ -108,7 +108,7 @@ def request_of(
     replicas: str,
     resume: bool,
     threads: int,
-    memory: Union[int, str],
+    memory: int | str,
 ) -> _core.TransformRequest:
     """What convert() and plan() were asked for, as the engine wants it."""
     if (target is None) == (target_file is None):
@@ -139,15 +139,15 @@ def request_of(
 
 def convert(
     source: Source,
-    target: Optional[StrPath] = None,
+    target: StrPath | None = None,
     *,
-    source_strategy: Optional[StrPath] = None,
-    target_strategy: Optional[StrPath] = None,
-    target_file: Optional[StrPath] = None,
+    source_strategy: StrPath | None = None,
+    target_strategy: StrPath | None = None,
+    target_file: StrPath | None = None,
     ranks: Iterable[int] = (),
     prefix: str = "checkpoint_",
-    format: Optional[str] = None,
-    step: Optional[StepLike] = None,
+    format: str | None = None,
+    step: StepLike | None = None,
     keep_extra: bool = False,
     allow_missing: bool = False,
     strict: bool = False,
@@ -160,8 +160,8 @@ def convert(
     replicas: str = "copy",
     resume: bool = False,
     threads: int = 0,
-    memory: Union[int, str] = "256MiB",
-    progress: Optional[ProgressFunction] = None,
+    memory: int | str = "256MiB",
+    progress: ProgressFunction | None = None,
 ) -> Report:
     """Converts a checkpoint from one sharding to another.
 
@@ -173,8 +173,8 @@ def convert(
     after Ctrl-C, none of them does, and what was there before is still there.
 
     Args:
-        source: A folder with ``rank_0/``, ``rank_1/``, ... of one ``.ckpt`` or ``.safetensors`` file
-            each; one such file, if it holds the whole model; or ``{rank: file}``.
+        source: A folder with ``rank_0/``, ``rank_1/``, ... of one ``.ckpt`` or ``.safetensors``
+            file each; one such file, if it holds the whole model; or ``{rank: file}``.
         target: The folder to write: ``rank_<r>/<prefix><r>.ckpt`` for every rank of the target
             strategy. Created if missing.
         source_strategy: How the source is sharded: a strategy file or a folder of stage files.
@@ -183,7 +183,7 @@ def convert(
         target_file: The file to write, instead of ``target``, with exactly one of ``ranks``.
         ranks: Write only these target ranks; source ranks that they do not need may be missing.
         prefix: Files are named by this and their rank.
-        format: "ckpt" or "safetensors"; None: as the source, or as the name of ``target_file`` says.
+        format: "ckpt" or "safetensors"; None: as the source, or what ``target_file`` says.
         step: Take the files named ``...-EPOCH_STEP``: (10, 5) or "10_5". None: the highest that
             every rank has.
         keep_extra: Keep parameters that only the source strategy knows, whole, on every rank.

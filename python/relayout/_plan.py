@@ -6,7 +6,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 from relayout import _core
 from relayout._arguments import Source, StepLike, StrPath
@@ -33,7 +33,7 @@ class PlannedTarget(NamedTuple):
     path: str
     size_bytes: int
     payload_bytes: int
-    replica_of: Optional[int]
+    replica_of: int | None
     """Made from this rank's file as a link or a clone, without writing a byte."""
 
 
@@ -126,7 +126,7 @@ class Plan:
     """Needed in the file system of `disk_path`, records included."""
     free_bytes: int
     """There are."""
-    seconds: Optional[float]
+    seconds: float | None
     """At the pace of a probe of the disks; None without one."""
     explained: tuple[ExplainedTensor, ...]
     problems: tuple[Error, ...]
@@ -166,7 +166,9 @@ class Plan:
             need, free = human_bytes(self.disk_bytes), human_bytes(self.free_bytes)
             rows.append(("disk", f"{need} needed, {free} free in {self.disk_path}"))
         if self.seconds is not None:
-            rows.append(("time", f"about {self.seconds:.1f} s" if self.seconds >= 1 else "below 1 s"))
+            rows.append(
+                ("time", f"about {self.seconds:.1f} s" if self.seconds >= 1 else "below 1 s")
+            )
         rows += [("note", note.message) for note in self.notes]
         rows += [("it would fail", str(problem)) for problem in self.problems]
         return rows
@@ -187,15 +189,15 @@ class Plan:
 
 def plan(
     source: Source,
-    target: Optional[StrPath] = None,
+    target: StrPath | None = None,
     *,
-    source_strategy: Optional[StrPath] = None,
-    target_strategy: Optional[StrPath] = None,
-    target_file: Optional[StrPath] = None,
+    source_strategy: StrPath | None = None,
+    target_strategy: StrPath | None = None,
+    target_file: StrPath | None = None,
     ranks: Iterable[int] = (),
     prefix: str = "checkpoint_",
-    format: Optional[str] = None,
-    step: Optional[StepLike] = None,
+    format: str | None = None,
+    step: StepLike | None = None,
     keep_extra: bool = False,
     allow_missing: bool = False,
     strict: bool = False,
@@ -206,7 +208,7 @@ def plan(
     crc_trailer: bool = False,
     replicas: str = "copy",
     threads: int = 0,
-    memory: Union[int, str] = "256MiB",
+    memory: int | str = "256MiB",
     explain: Iterable[str] = (),
     probe: bool = True,
 ) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 from relayout import _core
 from relayout._arguments import StrPath, rank_of
@@ -26,7 +26,7 @@ class Layout:
 
     __slots__ = ("_layout",)
 
-    def __init__(self, layout: Union[str, _core.Layout]) -> None:
+    def __init__(self, layout: str | _core.Layout) -> None:
         """From the notation.
 
         Raises:
@@ -90,9 +90,7 @@ class Layout:
         """
         return slices_of(self._layout.box_of(device, list(shape)))
 
-    def svg(
-        self, title: str = "", shape: Optional[Sequence[int]] = None, first_rank: int = 0
-    ) -> str:
+    def svg(self, title: str = "", shape: Sequence[int] | None = None, first_rank: int = 0) -> str:
         """A picture: the devices coloured by what they hold, and the tensor with its cuts.
 
         Args:
@@ -121,12 +119,12 @@ class Layout:
 
 
 class Placement(NamedTuple):
-    """Where a parameter is: on the ranks from `first_rank` to `first_rank + layout.device_count`."""
+    """Where a parameter is: on the `layout.device_count` ranks from `first_rank` on."""
 
     stage: int
     first_rank: int
     layout: Layout
-    shape: Optional[tuple[int, ...]]
+    shape: tuple[int, ...] | None
     """Of the whole tensor, where the strategy file says it."""
 
 
@@ -182,8 +180,8 @@ def load_strategy(path: StrPath) -> Strategy:
 def ranks_for(
     rank: int,
     *,
-    source_strategy: Optional[StrPath] = None,
-    target_strategy: Optional[StrPath] = None,
+    source_strategy: StrPath | None = None,
+    target_strategy: StrPath | None = None,
 ) -> list[int]:
     """The source ranks whose files the target rank `rank` needs: the fewest, ascending.
 

@@ -12,11 +12,11 @@ import threading
 import time
 import unittest
 
+import check_hashes
 import files
 from case import TUTORIAL, Case, everything, hashes, large_set, retrain
 from layouts import Layout, Strategy
 
-import check_hashes
 import relayout
 
 
@@ -91,7 +91,9 @@ class Convert(Case):
         data = (dst / "rank_1" / "checkpoint_1.ckpt").read_bytes()
         self.assertEqual(data[-17:-10], b"crc_num")
         self.assertFalse((dst / "rank_1" / "net_1.safetensors").exists())
-        report = relayout.convert(**retrain(), target=dst, overwrite=True, resume=True, memory=1 << 26)
+        report = relayout.convert(
+            **retrain(), target=dst, overwrite=True, resume=True, memory=1 << 26
+        )
         self.assertFalse(report.is_complete)
         report = relayout.convert(**retrain(), target=dst, resume=True, check_replicas=True)
         self.assertTrue(report.is_complete)
@@ -131,7 +133,7 @@ class Convert(Case):
         self.assertEqual(report.value_count, 1)
         kinds = {note.kind for note in report.notes}
         self.assertIn("left_out", kinds)
-        left_out = [note.message for note in report.notes if note.kind == "left_out"][0]
+        left_out = next(note.message for note in report.notes if note.kind == "left_out")
         self.assertIn("keep_extra=True keeps", left_out)
         report = relayout.convert(**case, target=self.folder / "extra", keep_extra=True)
         self.assertEqual(report.value_count, 2)
@@ -269,20 +271,17 @@ class Progress(Case):
 
     def test_two_at_once(self) -> None:
         """In threads of one program."""
-        failures = []
+        reports = []
 
         def run(name: str) -> None:
-            try:
-                relayout.convert(**self.case, target=self.folder / name)
-            except BaseException as error:  # noqa: BLE001: whatever it is, the test fails
-                failures.append(error)
+            reports.append(relayout.convert(**self.case, target=self.folder / name))
 
         threads = [threading.Thread(target=run, args=(name,)) for name in ("a", "b")]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.assertEqual(failures, [])
+        self.assertEqual(len(reports), 2)
         self.assertEqual(hashes(self.folder / "a"), hashes(self.folder / "b"))
 
     def test_nested(self) -> None:
@@ -290,8 +289,8 @@ class Progress(Case):
         seen = []
 
         def progress(written: int, total: int) -> None:
-            seen.append(relayout.ranks_for(0, source_strategy=self.case["source_strategy"],
-                                           target_strategy=self.case["target_strategy"]))  # fmt: skip
+            strategies = {name: path for name, path in self.case.items() if name != "source"}
+            seen.append(relayout.ranks_for(0, **strategies))
 
         relayout.convert(**self.case, target=self.folder / "dst", progress=progress)
         self.assertEqual(seen[0], [0, 1, 2, 3])

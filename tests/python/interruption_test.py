@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import signal
 import subprocess
 import sys
@@ -72,7 +71,7 @@ class Interruption(Case):
         raise AssertionError("every run was faster than the signal")
 
     def test_keyboard_interrupt(self) -> None:
-        """As any Python program: a traceback, and the exit status of a program that SIGINT ended."""
+        """As any Python program: a traceback, and the exit status of one that SIGINT ended."""
         status, output, errors = self.interrupt("convert()")
         self.assertEqual((status, output), (-signal.SIGINT, ""), errors)
         self.assertRegex(errors, "(?s)Traceback.*\nKeyboardInterrupt")
@@ -80,14 +79,16 @@ class Interruption(Case):
 
     def test_can_be_caught(self) -> None:
         """The program goes on, and can do the same conversion."""
-        status, output, errors = self.interrupt("""
+        status, output, errors = self.interrupt(
+            """
             import os
             try:
                 convert()
             except KeyboardInterrupt:
-                print("caught", os.path.exists(%r))
-                print(sorted(convert(%r).files))
-            """ % (str(self.dst), str(self.folder / "again")))
+                print("caught", os.path.exists({!r}))
+                print(sorted(convert({!r}).files))
+            """.format(str(self.dst), str(self.folder / "again"))
+        )
         self.assertEqual((status, output, errors), (0, "caught False\n[0, 1]\n", ""))
         self.assertEqual(hashes(self.folder / "again"), self.want)
 
@@ -140,9 +141,9 @@ class Interruption(Case):
         script = """
             import glob, threading, time
             threading.Thread(target=convert, daemon=True).start()
-            while not glob.glob(%r):
+            while not glob.glob({!r}):
                 time.sleep(0.0005)
-            """ % str(self.dst / ".relayout" / "staging-*" / "rank_*")
+            """.format(str(self.dst / ".relayout" / "staging-*" / "rank_*"))
         for _ in range(5):
             with self.start(script) as process:
                 _, errors = process.communicate(timeout=120)
@@ -163,12 +164,12 @@ class Interruption(Case):
             time.sleep(0.05)
             child = os.fork()
             if child == 0:
-                relayout.convert(%r, %r, source_strategy=%r, target_strategy=%r)
+                relayout.convert({!r}, {!r}, source_strategy={!r}, target_strategy={!r})
                 sys.exit(7)
             _, status = os.waitpid(child, 0)
             thread.join()
             print(os.waitstatus_to_exitcode(status))
-            """ % (str(self.case["source"]), str(self.folder / "child"),
+            """.format(str(self.case["source"]), str(self.folder / "child"),
                    str(self.case["source_strategy"]),
                    str(self.case["target_strategy"]))) as process:  # fmt: skip
             output, errors = process.communicate(timeout=120)

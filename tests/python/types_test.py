@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package is typed: mypy --strict has no findings, and the stub has what the module has."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import unittest
+
+from case import ROOT, Case
+
+from relayout import _core
+
+SKIPPED = 77
+STUB = ROOT / "python" / "relayout" / "_core.pyi"
+USER = """
+import relayout
+from typing import Optional
+
+report = relayout.convert("src", "dst", target_strategy="dst.ckpt", ranks=range(2))
+path: str = report.files[0]
+step: Optional[relayout.Step] = report.step
+plan = relayout.plan({0: "a.ckpt"}, "dst", explain=["w"])
+copies: int = sum(len(shard.copies) for shard in plan.explained[0].shards)
+layout: relayout.Layout = relayout.load_strategy("src.ckpt")["w"][0].layout
+good: bool = bool(relayout.verify(None, "dst"))
+"""
+
+
+def public(names: list[str]) -> set[str]:
+    return {name for name in names if not name.startswith("_")}
+
+
+class Types(Case):
+    def mypy(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(self.folder), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT / "python",
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_package(self) -> None:
+        self.mypy("-p", "relayout")
+
+    def test_user(self) -> None:
+        (self.folder / "user.py").write_text(USER)
+        self.mypy(str(self.folder / "user.py"))
+
+    def test_stub(self) -> None:
+        """The same functions, classes and members."""
+        stub, module = {}, {}
+        for node in ast.parse(STUB.read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                stub[node.name] = [argument.arg for argument in node.args.args]
+            elif isinstance(node, ast.ClassDef):
+                stub[node.name] = sorted(public([name for n in node.body for name in names_of(n)]))
+        for name in public(dir(_core)):
+            value = getattr(_core, name)
+            if isinstance(value, type):
+                members = public(list(vars(value)))
+                module[name] = sorted(members - {"name", "value"})
+            else:
+                signature = ast.parse(f"{value.__nb_signature__[0][0]}: ...").body[0]
+                module[name] = [argument.arg for argument in signature.args.args]
+        self.assertEqual(stub, module)
+
+
+def names_of(node: ast.stmt) -> list[str]:
+    """What a statement of a class body defines."""
+    if isinstance(node, ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.AnnAssign):
+        return [node.target.id]
+    return [target.id for target in getattr(node, "targets", [])]
+
+
+if __name__ == "__main__":
+    try:
+        import mypy  # noqa: F401
+    except ImportError:
+        print("skipped: there is no mypy")
+        sys.exit(SKIPPED)
+    unittest.main()
