@@ -14,5 +14,6 @@ void AddMergeStrategiesCommand(CLI::App& app, int& exit_code);
 void AddInspectCommand(CLI::App& app, int& exit_code);
 void AddVerifyCommand(CLI::App& app, int& exit_code);
 void AddDiffCommand(CLI::App& app, int& exit_code);
+void AddDrawCommand(CLI::App& app, int& exit_code);
 
 }  // namespace relayout::cli

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <memory>
 #include <set>
 
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/shown_strategy.h"
 #include "cli/table.h"
 #include "relayout/base/json_writer.h"
+#include "relayout/base/near_names.h"
 #include "relayout/base/text.h"
 #include "relayout/convert/checkpoint_set.h"
 #include "relayout/convert/contents.h"
-#include "relayout/convert/load_strategy.h"
+#include "relayout/draw/text_picture.h"
+#include "relayout/draw/words.h"
 #include "relayout/format/checkpoint_file.h"
 #include "relayout/io/posix_file_system.h"
 #include "relayout/layout/notation.h"
@@ -27,12 +33,14 @@ constexpr char kDescription[] =
 constexpr char kDetails[] =
     R"(  relayout inspect src_checkpoints --strategy src_strategy.ckpt
   relayout inspect src_strategy.ckpt
+  relayout inspect src_strategy.ckpt --draw layer1.weight
 
 Layouts read like this: {a:2,b:4} (b,-) opt:2 is a mesh of 2 x 4 devices, dim 0 cut in 4 along axis b, and
 cut in 2 again by the optimizer split among the ranks that would hold the same.)";
 
 struct InspectOptions {
   SetOptions set;
+  std::string drawn_name;
   bool json = false;
 };
 
@@ -171,6 +179,95 @@ void PrintStrategyJson(const Strategy& strategy, int64_t first_stage) {
   Print(json.EndArray().EndObject().text());
 }
 
+// --- One tensor's devices (--draw) --------------------------------------------------------------
+
+// What the terminal can show; only on one are colours wanted at all.
+TextColors TerminalColors() {
+  const auto is = [](const char* variable, const std::set<std::string_view>& values) {
+    const char* value = std::getenv(variable);
+    return value != nullptr && values.contains(value);
+  };
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool unwanted = no_color != nullptr && *no_color != '\0';
+  if (isatty(STDOUT_FILENO) == 0 || unwanted || is("TERM", {"dumb", ""})) return TextColors::kNone;
+  return is("COLORTERM", {"truecolor", "24bit"}) ? TextColors::kTrueColor : TextColors::k256;
+}
+
+Result<std::vector<Placement>> FindDrawn(const Strategy& strategy, const std::string& path,
+                                         const std::string& name) {
+  std::vector<Placement> placements = strategy.Find(name);
+  if (!placements.empty()) return placements;
+  NearNames near(name);
+  for (const std::string_view known : strategy.Names()) near.Consider(known);
+  std::vector<std::string> names;
+  for (const std::string& each : near.Best()) names.push_back(Printable(each));
+  return NotFound(Format(
+      "--draw {}: {} does not name this parameter{}", Printable(name), path,
+      names.empty() ? "; `relayout inspect` lists the names" : "; near it: " + JoinLimited(names)));
+}
+
+void PrintDrawn(const Strategy& strategy, int64_t first_stage, const std::string& name,
+                const std::vector<Placement>& placements, const std::optional<Dims>& shape) {
+  constexpr int64_t kMaxDevices = 4096;
+  for (const Placement& placement : placements) {
+    const Layout& layout = placement.layout();
+    if (&placement != placements.data()) Print("");
+    Print(Format("{}  {}{}", Printable(name), shape ? ToText(*shape) + " @ " : "", ToText(layout)));
+    for (const std::string& sentence : LayoutWords(layout)) Print("  " + sentence);
+    Print("");
+    const int64_t last = placement.first_rank + layout.device_count() - 1;
+    if (strategy.stage_count() > 1 || first_stage > 0) {
+      Print(Format("  stage {}, ranks {}-{}", first_stage + placement.stage, placement.first_rank,
+                   last));
+    }
+    if (layout.device_count() > kMaxDevices) {
+      Print(Format("  {} devices are too many to draw", layout.device_count()));
+      continue;
+    }
+    const TextPictureOptions options = {.first_rank = placement.first_rank,
+                                        .colors = TerminalColors()};
+    for (const std::string& line : DrawDevices(layout, options)) Print(line);
+    Print("");
+    Print(Format("  {} #{}: rank {} holds shard {}", last,
+                 layout.ShardIndexOf(layout.CellOf(layout.device_count() - 1)), last,
+                 layout.ShardIndexOf(layout.CellOf(layout.device_count() - 1))));
+    for (const auto& line : ListShards(layout, shape, placement.first_rank)) Print("  " + line);
+  }
+}
+
+void PrintDrawnJson(int64_t first_stage, const std::string& name,
+                    const std::vector<Placement>& placements, const std::optional<Dims>& shape) {
+  JsonWriter json;
+  json.BeginObject().Key("ok").Bool(true).Key("kind").String("layout").Key("name").String(name);
+  if (shape) json.Key("whole_shape").Array(*shape);
+  json.Key("places").BeginArray();
+  for (const Placement& placement : placements) {
+    const Layout& layout = placement.layout();
+    json.BeginObject().Key("stage").Int(first_stage + placement.stage);
+    json.Key("first_rank").Int(placement.first_rank).Key("layout").String(ToText(layout));
+    json.Key("words").BeginArray();
+    for (const std::string& sentence : LayoutWords(layout)) json.String(sentence);
+    json.EndArray().Key("shard_of_rank").BeginArray();
+    for (int64_t rank = 0; rank < layout.device_count(); ++rank) {
+      json.Int(layout.ShardIndexOf(layout.CellOf(rank)));
+    }
+    json.EndArray().EndObject();
+  }
+  Print(json.EndArray().EndObject().text());
+}
+
+// `shape` is what files say about the whole tensor; the strategy may say it, too.
+Status Draw(const InspectOptions& options, const Strategy& strategy, int64_t first_stage,
+            std::optional<Dims> shape) {
+  const std::string& path = options.set.strategy.empty() ? options.set.path : options.set.strategy;
+  RELAYOUT_ASSIGN_OR_RETURN(const auto placements, FindDrawn(strategy, path, options.drawn_name));
+  const StatedShape& stated = placements[0].parameter->whole_shape;
+  if (!shape && stated) shape = *stated;
+  options.json ? PrintDrawnJson(first_stage, options.drawn_name, placements, shape)
+               : PrintDrawn(strategy, first_stage, options.drawn_name, placements, shape);
+  return OkStatus();
+}
+
 // A checkpoint begins with a record (field 1, a message), a protobuf strategy with a number.
 Result<bool> LooksLikeStrategy(FileSystem& fs, const std::string& path) {
   RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
@@ -190,20 +287,6 @@ Result<bool> LooksLikeStrategy(FileSystem& fs, const std::string& path) {
   std::array<std::byte, 1> first{};
   RELAYOUT_RETURN_IF_ERROR(file->ReadAt(0, first));
   return first[0] != std::byte{0x0A} || !FormatOfName(BaseName(path));
-}
-
-// One stage's file of a pipeline says too little for a conversion, but can be shown; its ranks are
-// then counted within the stage.
-Result<Strategy> LoadForInspection(FileSystem& fs, const std::string& path, int64_t& first_stage) {
-  RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
-  if (info.kind == FileKind::kDirectory) return LoadStrategy(fs, path);
-  RELAYOUT_ASSIGN_OR_RETURN(StrategyFile file, ReadStrategyFile(fs, path));
-  first_stage = file.stages[0].stage;
-  std::vector<StageStrategy> stages;
-  for (StrategyFile::StageLayouts& stage : file.stages) stages.push_back(std::move(stage.layouts));
-  auto strategy = Strategy::Create(std::move(stages));
-  if (!strategy.ok()) return strategy.status().WithContext(path);
-  return strategy;
 }
 
 // Without a strategy a folder of several ranks can still be listed.
@@ -229,14 +312,25 @@ Status Inspect(const InspectOptions& options) {
   RELAYOUT_ASSIGN_OR_RETURN(const CheckpointSetSpec spec, options.set.Spec());
   RELAYOUT_ASSIGN_OR_RETURN(const bool is_strategy, LooksLikeStrategy(*fs, spec.path));
   if (is_strategy) {
-    int64_t first_stage = 0;
-    RELAYOUT_ASSIGN_OR_RETURN(const Strategy strategy,
-                              LoadForInspection(*fs, spec.path, first_stage));
-    options.json ? PrintStrategyJson(strategy, first_stage)
-                 : PrintStrategyText(spec.path, strategy, first_stage);
+    RELAYOUT_ASSIGN_OR_RETURN(const ShownStrategy shown, LoadStrategyToShow(*fs, spec.path));
+    if (!options.drawn_name.empty()) {
+      return Draw(options, shown.strategy, shown.first_stage, std::nullopt);
+    }
+    options.json ? PrintStrategyJson(shown.strategy, shown.first_stage)
+                 : PrintStrategyText(spec.path, shown.strategy, shown.first_stage);
     return OkStatus();
   }
   RELAYOUT_ASSIGN_OR_RETURN(const CheckpointSet set, OpenForInspection(*fs, spec));
+  if (!options.drawn_name.empty()) {
+    if (!set.has_strategy) {
+      return InvalidInput(
+          Format("--draw {}: {} is a checkpoint; give --strategy to say how it lies",
+                 Printable(options.drawn_name), spec.text()));
+    }
+    const bool is_held = set.catalog.Contains(options.drawn_name);
+    return Draw(options, set.strategy, 0,
+                is_held ? Summarize(set, options.drawn_name).whole : std::nullopt);
+  }
   options.json ? PrintSetJson(set) : PrintSetText(set);
   return OkStatus();
 }
@@ -250,6 +344,10 @@ void AddInspectCommand(CLI::App& app, int& exit_code) {
   command->add_option("PATH", options->set.path, "What to show")->required();
   AddStrategyOption(*command, "--strategy", options->set.strategy, "How the checkpoint is sharded");
   AddFileChoiceOptions(*command, options->set);
+  command
+      ->add_option("--draw", options->drawn_name,
+                   "Draw the devices of this parameter and the shards they hold")
+      ->type_name("NAME");
   AddJsonOption(*command, options->json);
   command->callback([options, &exit_code] {
     const Status status = Inspect(*options);

@@ -32,6 +32,7 @@ int Main(int argc, char** argv) {
   relayout::cli::AddRanksCommand(app, exit_code);
   relayout::cli::AddMergeStrategiesCommand(app, exit_code);
   relayout::cli::AddInspectCommand(app, exit_code);
+  relayout::cli::AddDrawCommand(app, exit_code);
   relayout::cli::AddVerifyCommand(app, exit_code);
   relayout::cli::AddDiffCommand(app, exit_code);
   try {

@@ -32,23 +32,9 @@ Result<MergeReport> MergeStrategies(FileSystem& fs, const std::string& directory
   if (!strategy.ok()) return strategy.status().WithContext(directory);
   report.rank_count = strategy->rank_count();
 
-  // The folders whose entries must become durable: that of the file, and above every new one.
-  std::vector<std::string> folders = {ParentPath(output_path)};
-  while (!Exists(fs, folders.back()) && ParentPath(folders.back()) != folders.back()) {
-    folders.push_back(ParentPath(folders.back()));
-  }
-  RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs, ParentPath(output_path)));
   const std::string bytes = output_path.ends_with(".json") ? SerializeStrategyJson(merged)
                                                            : SerializeStrategyProtobuf(merged);
-  const std::string temporary = output_path + ".relayout-tmp";
-  RELAYOUT_RETURN_IF_ERROR(RemoveTree(fs, temporary));
-  Status status = WriteWholeFile(fs, temporary, bytes, /*sync=*/true);
-  if (status.ok()) status = fs.Rename(temporary, output_path);
-  if (!status.ok()) {
-    static_cast<void>(fs.RemoveFile(temporary));
-    return status;
-  }
-  for (const std::string& folder : folders) RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory(folder));
+  RELAYOUT_RETURN_IF_ERROR(PublishFile(fs, output_path, bytes, overwrite));
   return report;
 }
 

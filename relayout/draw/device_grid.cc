@@ -19,7 +19,7 @@ struct Division {
   int64_t columns = 1;
 };
 
-int64_t MaxColumns(int64_t device_count) {
+int64_t DefaultMaxColumns(int64_t device_count) {
   if (device_count <= 256) return 16;
   return device_count <= 4096 ? 32 : 64;
 }
@@ -31,8 +31,8 @@ double CostOf(const Division& division, int64_t device_count) {
   return std::abs(std::log2(ratio) - 1) + (division.inner > 1 ? 2.5 : 0);
 }
 
-std::optional<Division> BestDivision(const std::vector<int64_t>& mesh, int64_t device_count) {
-  const int64_t limit = MaxColumns(device_count);
+std::optional<Division> BestDivision(const std::vector<int64_t>& mesh, int64_t device_count,
+                                     int64_t limit) {
   std::optional<Division> best;
   const auto consider = [&](const Division& division) {
     if (!best || CostOf(division, device_count) < CostOf(*best, device_count)) best = division;
@@ -77,12 +77,13 @@ std::string AxisBand::LabelAt(int64_t position) const {
   return Format("{}={}-{}", axis, value * step, (value + 1) * step - 1);
 }
 
-DeviceGrid ArrangeDevices(const std::vector<int64_t>& mesh) {
+DeviceGrid ArrangeDevices(const std::vector<int64_t>& mesh, int64_t max_columns) {
   DeviceGrid grid;
   for (const int64_t size : mesh) grid.device_count *= size;
-  const auto division = BestDivision(mesh, grid.device_count);
+  const int64_t limit = max_columns > 0 ? max_columns : DefaultMaxColumns(grid.device_count);
+  const auto division = BestDivision(mesh, grid.device_count, limit);
   if (!division) {  // A long axis that nothing divides.
-    grid.columns = MaxColumns(grid.device_count);
+    grid.columns = limit;
     grid.rows = (grid.device_count + grid.columns - 1) / grid.columns;
     return grid;
   }

@@ -49,7 +49,7 @@ struct DeviceGrid {
 };
 
 // Arranges the devices of a mesh with axes of these sizes, outermost first; wide rather than high.
-// @post columns <= 16 for up to 256 devices, <= 32 up to 4096, <= 64 beyond
-DeviceGrid ArrangeDevices(const std::vector<int64_t>& mesh);
+// At most `max_columns`; 0 = 16 columns for up to 256 devices, 32 up to 4096, 64 beyond.
+DeviceGrid ArrangeDevices(const std::vector<int64_t>& mesh, int64_t max_columns = 0);
 
 }  // namespace relayout

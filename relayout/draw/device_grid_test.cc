@@ -53,6 +53,13 @@ TEST(ArrangeDevices, PutsInnerAxesAcross) {
   }
 }
 
+TEST(ArrangeDevices, KeepsToAWidth) {
+  EXPECT_EQ(ArrangeDevices({8}, 4).columns, 4);
+  EXPECT_EQ(ArrangeDevices({2, 8}, 7).columns, 4);
+  EXPECT_EQ(ArrangeDevices({7}, 3).columns, 3);
+  EXPECT_EQ(ArrangeDevices({2, 3}, 1).columns, 1);
+}
+
 TEST(ArrangeDevices, EveryDeviceHasAPlaceInABoundedWidth) {
   for (int64_t a = 1; a <= 12; ++a) {
     for (int64_t b = 1; b <= 12; ++b) {

@@ -28,6 +28,29 @@ Status WriteWholeFile(FileSystem& fs, const std::string& path, std::string_view 
   return file->Close();
 }
 
+Status PublishFile(FileSystem& fs, const std::string& path, std::string_view bytes,
+                   bool overwrite) {
+  if (!overwrite && Exists(fs, path)) {
+    return AlreadyExists(path + ": exists; use --overwrite to replace it");
+  }
+  // The folders whose entries must become durable: that of the file, and above every new one.
+  std::vector<std::string> folders = {ParentPath(path)};
+  while (!Exists(fs, folders.back()) && ParentPath(folders.back()) != folders.back()) {
+    folders.push_back(ParentPath(folders.back()));
+  }
+  RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs, ParentPath(path)));
+  const std::string temporary = path + ".relayout-tmp";
+  RELAYOUT_RETURN_IF_ERROR(RemoveTree(fs, temporary));
+  Status status = WriteWholeFile(fs, temporary, bytes, /*sync=*/true);
+  if (status.ok()) status = fs.Rename(temporary, path);
+  if (!status.ok()) {
+    static_cast<void>(fs.RemoveFile(temporary));
+    return status;
+  }
+  for (const std::string& folder : folders) RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory(folder));
+  return OkStatus();
+}
+
 Status MakeDirectories(FileSystem& fs, const std::string& path) {
   const Result<FileInfo> info = fs.Stat(path);
   if (info.ok()) {

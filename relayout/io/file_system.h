@@ -142,6 +142,9 @@ bool Exists(FileSystem& fs, const std::string& path);
 Result<std::string> ReadWholeFile(FileSystem& fs, const std::string& path, int64_t limit_bytes);
 // Creates `path` (which must not exist) with `bytes`.
 Status WriteWholeFile(FileSystem& fs, const std::string& path, std::string_view bytes, bool sync);
+// Makes `bytes` the content of the file `path`, whole or not at all, and durable; its folder is
+// created. An existing file is replaced only with `overwrite`: kAlreadyExists names the option.
+Status PublishFile(FileSystem& fs, const std::string& path, std::string_view bytes, bool overwrite);
 // Creates a directory and those above it.
 Status MakeDirectories(FileSystem& fs, const std::string& path);
 // Removes a file or a directory with all it holds; OK when there is nothing. Symbolic links are
