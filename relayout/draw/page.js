@@ -27,6 +27,11 @@
   const gcd = (a, b) => (b === 0 ? a : gcd(b, a % b));
   const lcm = (a, b) => (a / gcd(a, b)) * b;
 
+  // Names come from files: characters that are not seen, or that turn the text around, are shown.
+  const visible = (text) => text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
   function bytesText(bytes) {
     const units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let unit = 0;
@@ -315,9 +320,10 @@
       attributes: { "data-side": side, "data-place": place, "data-shard": shard },
     }));
     const lines = [];
+    const gap = Math.max(1, Math.min(4, 90 / (layout.grid[0] || 1)));
     // Where the mesh cuts dim 0 and not the optimizer alone.
     for (let i = layout.parts; layout.parts > 1 && i < layout.grid[0]; i += layout.parts) {
-      lines.push({ d: 0, at: pieceBegin(layout, 0, i, scale.lengths[0]), style: { class: "cut", "stroke-width": 4 } });
+      lines.push({ d: 0, at: pieceBegin(layout, 0, i, scale.lengths[0]), style: { class: "cut", "stroke-width": gap } });
     }
     return tensorPicture(layout, layout.view, scale, pieces, lines);
   }
@@ -328,25 +334,40 @@
     return ` (drawn: ${parts.join(", ")})`;
   }
 
-  // The tensor in the source's colours with the target's cuts over it.
+  // The tensor in the source's colours with the target's cuts over it. A part says which rank it is
+  // read from and which ranks store it. Of dims that are hidden the first piece is drawn.
   function copiesMap(form, scale) {
     const source = data.layouts[form.sides[0][0][1]];
     const [down, across, hidden] = form.view;
-    const zeros = source.grid.map(() => 0);
-    const pieces = shownShards(source, hidden.filter((d) => source.grid[d] > 1), zeros).map((shard) => ({
-      box: boxOf(source, shard, scale), fill: source.colors[shard], label: `#${shard}`,
-      attributes: { "data-side": 0, "data-place": 0, "data-shard": shard },
-    }));
+    const pieces = [];
     const lines = [];
-    form.sides[1].forEach(([, number]) => {
-      const target = data.layouts[number];
+    form.sides[1].forEach((placement, place) => {
+      const target = data.layouts[placement[1]];
+      const holders = holdersOf(1, placement);
+      const zeros = target.grid.map(() => 0);
+      for (const shard of place === 0 ? shownShards(target, hidden, zeros) : []) {
+        for (const from of readsOf(form, place, shard)) {
+          const box = overlap(boxOf(source, from, scale), boxOf(target, shard, scale));
+          if (hidden.some((d) => box[d][0] > 0) || pieces.length >= kMaxRibbons) continue;
+          pieces.push({
+            box, fill: source.colors[from], label: `${form.chosen[from]} \u2192 ${shortRanks(holders[shard])}`,
+            attributes: { "data-from": from, "data-to-place": place, "data-to": shard },
+          });
+        }
+      }
       for (const d of [down, across]) {
         for (let i = 0; d !== null && i <= target.grid[d]; ++i) {
-          lines.push({ d, at: pieceBegin(target, d, i, scale.lengths[d]), style: { class: "target-cut" } });
+          lines.push({ d, at: pieceBegin(target, d, i, scale.lengths[d]), style: { class: "target-cut", "stroke-width": target.grid[d] > 12 ? 1 : 2.5 } });
         }
       }
     });
-    return tensorPicture(source, form.view, scale, pieces, lines, 230);
+    return tensorPicture(source, form.view, scale, pieces, lines, 260);
+  }
+
+  // "0-3", "0,4", "0+7" for rank 0 and 7 more.
+  function shortRanks(ranks) {
+    const text = ranksText(ranks).replace(/^ranks? /, "").replace(/, /g, ",");
+    return text.length <= 9 ? text : `${ranks[0]}+${ranks.length - 1}`;
   }
 
   // ----------------------------------------------------------------------------------- the copies
@@ -535,7 +556,7 @@
       html("h3", {}, compares ? data.sides[side].role : "Layout"));
     if (!placements.length) {
       card.append(html("p", { class: "facts" },
-        `${data.sides[side].file} does not know this parameter.`));
+        `${visible(data.sides[side].file)} does not know this parameter.`));
       return card;
     }
     const pills = stagePills(side, placements);
@@ -561,9 +582,9 @@
     const flow = ribbons(form, scale);
     figures.append(figure("copies", flow ? "Source shards at the left, target shards at the right"
       : "Too many shards for one picture: the table lists the copies", flow || ""));
-    const hidden = form.view[2].filter((d) => source.grid[d] > 1);
-    const zeros = source.grid.map(() => 0);
-    figures.append(figure("map", `Source in colours, target in dark lines${slabText(source, hidden, zeros)}`, copiesMap(form, scale)));
+    const hidden = form.view[2];
+    const drawn = hidden.length ? ` (drawn: the first piece of ${hidden.map((d) => source.dims[d]).join(", ")})` : "";
+    figures.append(figure("map", `The tensor: source in colours, target in dark lines${drawn}`, copiesMap(form, scale)));
     card.append(figures, copyTable(form, scale));
     return card;
   }
@@ -605,7 +626,7 @@
       shades.style.background = "linear-gradient(to right, #cfe6ff, #4a96e8)";
       items.push(html("span", {}, shades, "shades of a colour: parts made by the optimizer split"));
     }
-    if (hasCopies(form)) items.push(html("span", {}, html("span", { class: "line" }), "where target shards begin"));
+    if (hasCopies(form)) items.push(html("span", {}, html("span", { class: "line" }), "where target shards begin; 3 \u2192 0,2: read from rank 3, stored by 0 and 2"));
     return html("div", { class: "legend", role: "note", "aria-label": "Legend" }, ...items);
   }
 
@@ -627,7 +648,7 @@
     shown = { index, form, scale, slabs: [] };
     chosen = null;
     const parts = [
-      html("h2", { class: "name" }, data.names[index]),
+      html("h2", { class: "name" }, visible(data.names[index])),
       html("p", { class: "facts" }, tensorFacts(tensor, form)),
       scale.problem ? html("p", { class: "note" }, `This shape and this layout do not fit. ${scale.problem}`) : null,
       legend(form),
@@ -665,7 +686,7 @@
     for (const node of byId("tensor").querySelectorAll("[data-shard]")) {
       push(marksOf, `${node.dataset.side}/${node.dataset.place}/${node.dataset.shard}`, node);
     }
-    for (const node of byId("tensor").querySelectorAll(".ribbon")) {
+    for (const node of byId("tensor").querySelectorAll("[data-from]")) {
       push(ribbonsOf, `s${node.dataset.from}`, node);
       push(ribbonsOf, `t${node.dataset.toPlace}/${node.dataset.to}`, node);
     }
@@ -680,7 +701,7 @@
 
   // Lights up what belongs to `what` ({side, place, shard, rank}), or nothing, and says it.
   function mark(what) {
-    for (const node of marked) node.classList.remove("on", "linked", "self");
+    for (const node of marked) node.classList.remove("on", "linked", "also", "self");
     marked = [];
     byId("tensor").classList.toggle("choosing", what !== null);
     tell(what);
@@ -692,7 +713,12 @@
     setClass((nodes || []).filter((node) => what.rank !== null && Number(node.dataset.rank) === what.rank), "self");
     if (!hasCopies(form)) return;
     if (what.side === 1) {
-      for (const from of readsOf(form, what.place, what.shard)) setClass(marksOf.get(`0/0/${from}`), "linked");
+      for (const from of readsOf(form, what.place, what.shard)) {
+        const holders = marksOf.get(`0/0/${from}`) || [];
+        const isRead = (node) => !node.dataset.rank || Number(node.dataset.rank) === form.chosen[from];
+        setClass(holders.filter(isRead), "linked");
+        setClass(holders.filter((node) => !isRead(node)), "also");
+      }
       setClass(ribbonsOf.get(`t${what.place}/${what.shard}`), "on");
     } else if (what.place === 0) {
       form.sides[1].forEach((_, place) => {
@@ -822,7 +848,7 @@
 
   // The name with what was searched for in marks.
   function markedName(name) {
-    const node = html("span", { class: "name", title: name });
+    const node = html("bdi", { dir: "ltr" });
     const lower = name.toLowerCase();
     let at = 0;
     while (words.length && lower.length === name.length) {
@@ -837,7 +863,7 @@
       at = end;
     }
     node.append(name.slice(at));
-    return node;
+    return html("span", { class: "name", title: name }, node);
   }
 
   function rowOf(position) {
@@ -853,7 +879,7 @@
     const row = html("div", {
       class: "row", role: "option", id: `row-${position}`, "aria-selected": String(shown !== null && shown.index === index),
       "aria-posinset": position + 1, "aria-setsize": matches.length, "data-position": position,
-    }, markedName(data.names[index]), lies);
+    }, markedName(visible(data.names[index])), lies);
     row.style.top = `${position * kRowHeight}px`;
     return row;
   }
@@ -875,8 +901,9 @@
   function select(position) {
     if (!matches.length) return;
     position = Math.max(0, Math.min(matches.length - 1, position));
-    show(matches[position]);
+    if (!shown || shown.index !== matches[position]) show(matches[position]);
     const list = byId("list");
+    byId("rows").style.height = `${matches.length * kRowHeight}px`;
     const top = position * kRowHeight;
     if (top < list.scrollTop) list.scrollTop = top;
     if (top + kRowHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + kRowHeight - list.clientHeight;
@@ -998,7 +1025,7 @@
     return true;
   }
 
-  byId("title").textContent = data.sides.map((side) => side.file).join(" \u2192 ");
+  byId("title").textContent = data.sides.map((side) => visible(side.file)).join(" \u2192 ");
   byId("facts").textContent = [...data.sides.map(sideFacts), count(data.names.length, "parameter"),
     count(data.layouts.length, "different layout")].join(" \u00b7 ");
   addFilters();

@@ -120,8 +120,11 @@ Rgb ShardRgb(const Layout& layout, int64_t shard_index) {
   if (place.shade.count > 1) {
     color.lightness = kLightest - (kLightest - kDarkest) * place.shade.fraction();
     color.chroma = 0.13;
-    // A hue alone may wander, so that many shades of it stay apart.
-    if (place.hue.count == 1) color.hue -= 110 * place.shade.fraction();
+    // The only hue may wander, so that many shades of it stay apart.
+    if (place.hue.count == 1) {
+      const int64_t shades = place.shade.count;
+      color.hue -= (shades <= 4 ? 0 : shades <= 16 ? 50 : 110) * place.shade.fraction();
+    }
   }
   return ToRgb(color);
 }
