@@ -121,7 +121,7 @@ void AddDrawCommand(CLI::App& app, int& exit_code) {
       ->add_option("--checkpoint", options->checkpoint.path,
                    "Take the tensors' shapes from this checkpoint, saved under STRATEGY")
       ->type_name("SRC");
-  AddStepOption(*command, options->checkpoint.step);
+  AddFileChoiceOptions(*command, options->checkpoint);
   command->add_flag("--overwrite", options->overwrite, "Replace the page if it exists");
   AddJsonOption(*command, options->json);
   command->callback([options, &exit_code] {
