@@ -193,7 +193,7 @@ Status Run(int64_t ranks, int64_t layers, const std::string& folder) {
                     contents.values.forms().size()));
   RELAYOUT_ASSIGN_OR_RETURN(
       const auto files, PlanTargetFiles(contents, target_ranks, FileFormat::kMindSporeCheckpoint,
-                                        DefaultThreadCount()));
+                                        {}, DefaultThreadCount()));
   double bytes = 0;
   for (const TargetFile& file : files) bytes += static_cast<double>(file.plan->size_bytes);
   steps.Done(Format("target files: {}, {:.1f} TB in all", files.size(), bytes / 1e12));
