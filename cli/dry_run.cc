@@ -130,7 +130,8 @@ void PrintTotals(const DryRunReport& report, bool sync) {
   std::vector<int64_t> ranks;
   for (const DryRunSource& source : report.sources) ranks.push_back(source.rank);
   Print(Format("dry run: {} -> {}, {}; nothing is written", Count(report.source_rank_count, "rank"),
-               Count(report.target_rank_count, "rank"), Count(report.value_count, "value")));
+               Count(report.target_rank_count, report.is_unified ? "file" : "rank"),
+               Count(report.value_count, "value")));
   Print(Format("read     {} from {}: {} {}; and their headers", ExactBytes(report.read_bytes),
                Count(std::ssize(ranks), "file"), ranks.size() == 1 ? "rank" : "ranks",
                ShortRanks(ranks, 60)));

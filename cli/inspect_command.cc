@@ -273,13 +273,13 @@ Result<bool> LooksLikeStrategy(FileSystem& fs, const std::string& path) {
   RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
   if (info.kind == FileKind::kDirectory) {
     RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(path));
-    const bool has_ranks = std::any_of(entries.begin(), entries.end(), [](const auto& entry) {
-      return RankOfFolder(entry.name).has_value();
+    const bool has_checkpoints = std::any_of(entries.begin(), entries.end(), [](const auto& entry) {
+      return RankOfFolder(entry.name).has_value() || entry.name.ends_with(".safetensors");
     });
     const bool has_files = std::any_of(entries.begin(), entries.end(), [](const auto& entry) {
       return entry.name.ends_with(".ckpt") || entry.name.ends_with(".json");
     });
-    return !has_ranks && has_files;
+    return !has_checkpoints && has_files;
   }
   if (path.ends_with(".safetensors")) return false;
   if (path.ends_with(".json") || info.size_bytes == 0) return path.ends_with(".json");

@@ -266,7 +266,7 @@ class Decider {
     for (const TargetValue& value : contents_.values) {
       if (value.carried) carried.push_back(Printable(value.name));
     }
-    Report("carried", carried, "in no strategy: carried to every rank as they are");
+    Report("carried", carried, "in no strategy: carried as they are");
   }
 
   void Report(const char* kind, const std::vector<std::string>& names, const char* what) {

@@ -320,6 +320,7 @@ class DryRunner {
   void FillTotals() {
     report_.source_rank_count = conversion_->source().strategy.rank_count();
     report_.target_rank_count = conversion_->target().rank_count();
+    report_.is_unified = request_.unified.has_value();
     report_.value_count = conversion_->job_count();
     for (const DryRunTarget& target : report_.targets) {
       if (target.original) continue;

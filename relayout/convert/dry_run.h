@@ -74,6 +74,7 @@ struct DryRunMemory {
 struct DryRunReport {
   int64_t source_rank_count = 0;
   int64_t target_rank_count = 0;  // Of the strategy; `targets` has the wanted ones.
+  bool is_unified = false;        // The ranks are the files of a unified set.
   int64_t value_count = 0;
   std::vector<DryRunSource> sources;  // Files of which payload is read, ascending ranks.
   std::vector<DryRunTarget> targets;  // Ascending ranks.

@@ -187,7 +187,7 @@ TEST(RulesTest, RenamedAndLeftOutOnRequest) {
   EXPECT_THAT(outcome.notes,
               ElementsAre("rename_unused: to be renamed or left out, but in no source file: none "
                           "(1 value)",
-                          "carried: in no strategy: carried to every rank as they are: u, v "
+                          "carried: in no strategy: carried as they are: u, v "
                           "(2 values)"));
   const Outcome without = Convert(world, {.renames = {{"w", std::nullopt}, {"u", std::nullopt}}});
   EXPECT_THAT(without.ranks,

@@ -34,8 +34,8 @@ Result<FileIndex> ReadSafetensorsIndex(const ReadableFile& file, ValueSink& sink
 // for byte where that is determined: large element types first, then by name. kUnsupported, naming
 // the value, for what the format cannot hold: strings, complex numbers, HiFloat8, map tensors.
 Result<FileImage> LayOutSafetensors(std::span<const StoredValue> values);
-// The same into `sink`, with `metadata` beside MindSpore's own; returns the file's size. One header names all values, sorted, so views of
-// all of them are held.
+// The same into `sink`, with `metadata` beside MindSpore's own; returns the file's size. One header
+// names all values, sorted, so views of all of them are held.
 Result<int64_t> LayOutSafetensors(size_t count, const std::function<ValueView(size_t)>& value_at,
                                   LayoutSink& sink, const FileMetadata& metadata = {});
 
