@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -54,6 +56,18 @@ std::optional<TensorFacts> FactsOf(const CheckpointSet& set, std::string_view na
   return std::nullopt;
 }
 
+// Shapes of another model's checkpoint would be left out without a word.
+Status CheckBelongs(const CheckpointSet& set) {
+  const std::vector<std::string_view> names = set.strategy.Names();
+  const bool holds_any = std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+    return set.catalog.Contains(name);
+  });
+  if (holds_any) return OkStatus();
+  return InvalidInput(Format("{}: holds none of the {} that {} names (the first is {})",
+                             set.spec.text(), Count(std::ssize(names), "parameter"),
+                             *set.spec.strategy_path, Printable(names[0])));
+}
+
 void Report(const DrawOptions& options, const PageInput& input, size_t page_bytes) {
   size_t parameters = input.source.strategy->Names().size();
   if (input.target) {
@@ -92,6 +106,7 @@ Status Draw(DrawOptions options) {
     options.checkpoint.strategy = options.source;
     RELAYOUT_ASSIGN_OR_RETURN(const CheckpointSetSpec spec, options.checkpoint.Spec());
     RELAYOUT_ASSIGN_OR_RETURN(set, OpenCheckpointSet(*fs, spec, /*thread_count=*/1));
+    RELAYOUT_RETURN_IF_ERROR(CheckBelongs(*set));
     input.facts_of = [&set](std::string_view name) { return FactsOf(*set, name); };
   }
   RELAYOUT_ASSIGN_OR_RETURN(const std::string page, LayoutPage(input));
@@ -117,11 +132,15 @@ void AddDrawCommand(CLI::App& app, int& exit_code) {
       ->add_option("--dst-strategy", options->target,
                    "Draw this strategy beside the first, and the copies from the first to it")
       ->type_name("FILE");
-  command
-      ->add_option("--checkpoint", options->checkpoint.path,
-                   "Take the tensors' shapes from this checkpoint, saved under STRATEGY")
-      ->type_name("SRC");
+  CLI::Option* checkpoint =
+      command
+          ->add_option("--checkpoint", options->checkpoint.path,
+                       "Take the tensors' shapes from this checkpoint, saved under STRATEGY")
+          ->type_name("SRC");
   AddFileChoiceOptions(*command, options->checkpoint);
+  for (const char* choice : {"--step", "--file-suffix"}) {
+    command->get_option(choice)->needs(checkpoint);
+  }
   command->add_flag("--overwrite", options->overwrite, "Replace the page if it exists");
   AddJsonOption(*command, options->json);
   command->callback([options, &exit_code] {

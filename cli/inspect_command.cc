@@ -226,12 +226,12 @@ void PrintDrawn(const Strategy& strategy, int64_t first_stage, const std::string
     }
     const TextPictureOptions options = {.first_rank = placement.first_rank,
                                         .colors = TerminalColors()};
-    for (const std::string& line : DrawDevices(layout, options)) Print(line);
+    for (const std::string& line : DrawDevices(layout, options)) Print(" " + line);
     Print("");
-    Print(Format("  {} #{}: rank {} holds shard {}", last,
-                 layout.ShardIndexOf(layout.CellOf(layout.device_count() - 1)), last,
-                 layout.ShardIndexOf(layout.CellOf(layout.device_count() - 1))));
-    for (const auto& line : ListShards(layout, shape, placement.first_rank)) Print("  " + line);
+    const int64_t shard = layout.ShardIndexOf(layout.CellOf(layout.device_count() - 1));
+    Print(Format("  {} #{}: rank {} holds shard {}, and so on. The shards:", last, shard, last,
+                 shard));
+    for (const auto& line : ListShards(layout, shape, placement.first_rank)) Print("    " + line);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "relayout/io/fault_file_system.h"
 #include "relayout/io/memory_file_system.h"
 
 namespace relayout {
@@ -39,6 +40,35 @@ TEST(WholeFileTest, RefusesLargeAndExistingFiles) {
             "a: 4 bytes; a file of this kind has at most 3");
   EXPECT_EQ(WriteWholeFile(fs, "a", "x", /*sync=*/true).code(), StatusCode::kAlreadyExists);
   EXPECT_EQ(*fs.FileBytes("a"), "0123");
+}
+
+TEST(PublishFileTest, CreatesFoldersAndReplacesOnlyWhenAsked) {
+  MemoryFileSystem fs;
+  ASSERT_TRUE(PublishFile(fs, "new/folder/a", "one", /*overwrite=*/false).ok());
+  const Status again = PublishFile(fs, "new/folder/a", "two", /*overwrite=*/false);
+  EXPECT_EQ(again.code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(again.message(), "new/folder/a: exists; use --overwrite to replace it");
+  EXPECT_EQ(*fs.FileBytes("new/folder/a"), "one");
+  ASSERT_TRUE(PublishFile(fs, "new/folder/a", "two", /*overwrite=*/true).ok());
+  EXPECT_EQ(*fs.FileBytes("new/folder/a"), "two");
+  EXPECT_EQ(fs.List("new/folder")->size(), 1U);
+}
+
+TEST(PublishFileTest, IsWholeOrNotThereWhateverFails) {
+  for (int64_t n = 0;; ++n) {
+    MemoryFileSystem memory;
+    memory.SetFile("d/a", "old");
+    FaultFileSystem fs(memory);
+    fs.FailAfter(n);
+    const Status status = PublishFile(fs, "d/a", "new", /*overwrite=*/true);
+    const std::string content = *memory.FileBytes("d/a");
+    EXPECT_TRUE(content == "old" || content == "new") << n << ": " << content;
+    if (status.ok()) {
+      EXPECT_EQ(content, "new");
+      EXPECT_GT(n, 3);
+      break;
+    }
+  }
 }
 
 TEST(MakeDirectoriesTest, MakesTheMissingOnes) {

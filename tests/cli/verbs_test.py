@@ -10,7 +10,7 @@ from cli import TUTORIAL, CliTest, hashes, retrain
 
 RETRAIN = TUTORIAL / "retrain"
 PIPELINE = TUTORIAL / "pipeline"
-VERBS = ["transform", "ranks", "merge-strategies", "inspect", "verify", "diff"]
+VERBS = ["transform", "ranks", "merge-strategies", "inspect", "draw", "verify", "diff"]
 
 
 class Help(CliTest):
@@ -275,6 +275,9 @@ class CommandLine(CliTest):
             ["verify", source, "--step", "1_1"],
             ["diff", source],
             ["merge-strategies", source],
+            ["draw", strategies[1]],
+            ["draw", "-o", dst],
+            ["draw", strategies[1], "-o", dst, "--step", "1_1"],
         ]:  # fmt: skip
             with self.subTest(words=words):
                 done = self.run_cli(*words)
