@@ -1021,6 +1021,9 @@
     }
     const position = matches.indexOf(data.names.indexOf(name));
     if (position < 0) return false;
+    const list = byId("list");
+    byId("rows").style.height = `${matches.length * kRowHeight}px`;
+    list.scrollTop = (position + 0.5) * kRowHeight - list.clientHeight / 2;
     select(position);
     return true;
   }
@@ -1032,8 +1035,8 @@
   listenToTensor();
   listenToList();
   matches = data.names.map((_, i) => i);
+  byId("count").textContent = count(data.names.length, "parameter");
   if (!showHash()) filter();
-  else byId("count").textContent = count(data.names.length, "parameter");
   window.addEventListener("hashchange", showHash);
   performance.mark("relayout-drawn");
 })();

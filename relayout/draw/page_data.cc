@@ -282,7 +282,7 @@ class DataWriter {
   Result<Transfer> PlanForm(const Form& form) const {
     if (form.source.empty()) return NotFound("The source strategy does not know this parameter.");
     if (form.target.empty()) return NotFound("The target strategy does not know this parameter.");
-    int64_t target_shards = 0;
+    int64_t target_shards = 1;  // One too many does not matter.
     for (const Placement& placement : form.target)
       target_shards += placement.layout().shard_count();
     if (form.source[0].layout().shard_count() > kMaxShardPairs / target_shards) {

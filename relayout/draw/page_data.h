@@ -52,7 +52,7 @@ struct TensorFacts {
 };
 
 struct DrawnStrategy {
-  std::string file = "";  // As the page calls it.
+  std::string file = {};  // As the page calls it.
   const Strategy* strategy = nullptr;
   int64_t first_stage = 0;  // The number of the strategy's first stage, where it is one of several.
 };

@@ -54,6 +54,7 @@ Result<Dims> StandInShape(const std::vector<Layout>& layouts) {
 Result<Transfer> PlanOnStandIn(const std::vector<Placement>& sources,
                                const std::vector<Placement>& targets) {
   std::vector<Layout> layouts;
+  layouts.reserve(sources.size() + targets.size());
   for (const Placement& placement : sources) layouts.push_back(placement.layout());
   for (const Placement& placement : targets) layouts.push_back(placement.layout());
   RELAYOUT_ASSIGN_OR_RETURN(const Dims shape, StandInShape(layouts));

@@ -20,7 +20,7 @@
 namespace relayout {
 
 struct LayoutSvgOptions {
-  std::string title = "";  // Above the picture, e.g. the parameter's name; escaped here.
+  std::string title = {};  // Above the picture, e.g. the parameter's name; escaped here.
   std::optional<Dims> shape = std::nullopt;  // Of the whole tensor: its proportions and lengths.
   int64_t first_rank = 0;                    // Of the stage.
 };
@@ -30,7 +30,7 @@ struct LayoutSvgOptions {
 std::string LayoutSvg(const Layout& layout, const LayoutSvgOptions& options = {});
 
 struct TransferSvgOptions {
-  std::string title = "";
+  std::string title = {};
   bool is_stand_in = false;  // The shape is not the tensor's own (stand_in.h): not written.
 };
 
