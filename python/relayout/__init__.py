@@ -10,10 +10,11 @@ any thread; long ones let other threads run and stop on Ctrl-C.
 """
 
 from relayout._arguments import Step
+from relayout._checkpoint import Checkpoint, DLPack, Tensor, open
 from relayout._compare import Difference, DiffReport, VerifyReport, diff, verify
-from relayout._convert import Note, Report, convert
+from relayout._convert import Note, Report, UnifiedOptions, convert
 from relayout._core import __version__
-from relayout._errors import Error, InputError, MachineError, OutOfMemoryError
+from relayout._errors import Error, InputError, MachineError, MissingTensorError, OutOfMemoryError
 from relayout._plan import (
     Copy,
     ExplainedTensor,
@@ -34,7 +35,9 @@ from relayout._strategy import (
 )
 
 __all__ = [
+    "Checkpoint",
     "Copy",
+    "DLPack",
     "DiffReport",
     "Difference",
     "Error",
@@ -43,6 +46,7 @@ __all__ = [
     "Layout",
     "MachineError",
     "MergeReport",
+    "MissingTensorError",
     "Note",
     "OutOfMemoryError",
     "Placement",
@@ -53,12 +57,15 @@ __all__ = [
     "Step",
     "Strategy",
     "TargetShard",
+    "Tensor",
+    "UnifiedOptions",
     "VerifyReport",
     "__version__",
     "convert",
     "diff",
     "load_strategy",
     "merge_strategies",
+    "open",
     "plan",
     "ranks_for",
     "verify",

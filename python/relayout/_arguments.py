@@ -43,16 +43,21 @@ def step_of(step: StepLike | None) -> Step | None:
     return Step(operator.index(epoch), operator.index(number))
 
 
-def set_of(source: Source, strategy: StrPath | None, step: StepLike | None = None) -> _core.SetSpec:
+def set_of(
+    source: Source,
+    strategy: StrPath | None,
+    step: StepLike | None = None,
+    file_suffix: str | None = None,
+) -> _core.SetSpec:
     """A checkpoint set."""
     if isinstance(source, Mapping):
         if not source:
             raise InputError("the source is an empty mapping; give the file of each rank")
         files = {rank_of(rank): path for rank, path in source.items()}
-        return _core.SetSpec(None, files, strategy, step_of(step))
+        return _core.SetSpec(None, files, strategy, step_of(step), file_suffix or "")
     if not os.fspath(source):
         raise InputError("the path of the checkpoint is empty")
-    return _core.SetSpec(source, {}, strategy, step_of(step))
+    return _core.SetSpec(source, {}, strategy, step_of(step), file_suffix or "")
 
 
 def rank_of(rank: int) -> int:
@@ -76,11 +81,11 @@ def threads_of(threads: int) -> int:
     return number
 
 
-def bytes_of(memory: int | str) -> int:
+def bytes_of(size: int | str, name: str = "memory") -> int:
     """268435456 or "256MiB" as bytes."""
-    if not isinstance(memory, str):
-        return operator.index(memory)
-    size = _core.parse_bytes(memory)
-    if size is None:
-        raise InputError(f"memory={memory!r} is not a size; write e.g. '256MiB' or '1GiB'")
-    return size
+    if not isinstance(size, str):
+        return operator.index(size)
+    number = _core.parse_bytes(size)
+    if number is None:
+        raise InputError(f"{name}={size!r} is not a size; write e.g. '256MiB' or '1GiB'")
+    return number

@@ -38,6 +38,7 @@ def verify(
     ranks: Iterable[int] = (),
     keep_extra: bool = False,
     step: StepLike | None = None,
+    file_suffix: str | None = None,
     threads: int = 0,
     progress: ProgressFunction | None = None,
 ) -> VerifyReport:
@@ -53,7 +54,8 @@ def verify(
         target_strategy: How the target is sharded.
         ranks: Check only these target ranks.
         keep_extra: The target was made with ``keep_extra``.
-        step: Which files of the source.
+        step: Which files of the source, as for convert().
+        file_suffix: Likewise.
         threads: 0: one for each processor.
         progress: As for convert(), of bytes compared.
 
@@ -68,17 +70,23 @@ def verify(
     wanted, thread_count = ranks_of(ranks), threads_of(threads)
     _core.raise_open_file_limit()
     if source is None:
-        if source_strategy is not None or target_strategy is not None or keep_extra or step:
+        if (
+            source_strategy is not None
+            or target_strategy is not None
+            or keep_extra
+            or step
+            or file_suffix
+        ):
             raise InputError(
                 "without a source the target is held against its manifest: leave out strategies, "
-                "step and keep_extra, or give the source"
+                "step, file_suffix and keep_extra, or give the source"
             )
         if isinstance(target, Mapping):
             raise InputError("a manifest belongs to a folder: give the folder, or the source")
         return VerifyReport(**_core.verify_manifest(target, wanted, thread_count, progress))
     return VerifyReport(
         **_core.verify(
-            set_of(source, source_strategy, step),
+            set_of(source, source_strategy, step, file_suffix),
             set_of(target, target_strategy),
             wanted,
             keep_extra,

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ class Note(NamedTuple):
 
     kind: str
     """For programs: "left_out", "missing", "scratch", "carried", "unplaced", "disagreement",
-    "missing_rank" or "choice"."""
+    "missing_rank", "choice", "dropped" or "rename_unused"."""
     message: str
 
     @classmethod
@@ -54,6 +55,8 @@ class Report:
     """The file of each target rank that was written."""
     source_rank_count: int
     target_rank_count: int
+    is_unified: bool
+    """It wrote a unified set; `files` and `target_rank_count` then number its files."""
     source_ranks_read: tuple[int, ...]
     value_count: int
     """Distinct tensors (and strings) of the target."""
@@ -78,6 +81,31 @@ class Report:
         return cls(**fields)
 
 
+class UnifiedOptions(NamedTuple):
+    """How convert() writes a unified set: the whole model in a few safetensors files."""
+
+    part_bytes: int | str = 3 << 30
+    """About how large the parts are to be: bytes, or a text such as "3GiB"."""
+    part: tuple[int, int] | None = None
+    """Write only the i-th of n shares of the parts: (i, n), i from 0 on. All n runs together make
+    the set; the first also writes the other files."""
+
+
+def unified_of(
+    unify: bool | UnifiedOptions | Mapping[str, Any] | None,
+) -> _core.UnifiedOptions | None:
+    """How convert() was asked to write a unified set."""
+    if unify is None or unify is False:
+        return None
+    if unify is True:
+        unify = UnifiedOptions()
+    elif isinstance(unify, Mapping):
+        unify = UnifiedOptions(**unify)
+    task, count = unify.part or (0, 1)
+    size = bytes_of(unify.part_bytes, "part_bytes")
+    return _core.UnifiedOptions(size, operator.index(task), operator.index(count))
+
+
 def choice(name: str, value: str, choices: dict[str, Any]) -> Any:
     """The engine's word for a choice."""
     if value not in choices:
@@ -94,8 +122,12 @@ def request_of(
     target_file: StrPath | None,
     ranks: Iterable[int],
     prefix: str,
+    file_name: str | None,
     format: str | None,
     step: StepLike | None,
+    file_suffix: str | None,
+    rename: Mapping[str, str | None] | None,
+    unify: bool | UnifiedOptions | Mapping[str, Any] | None,
     keep_extra: bool,
     allow_missing: bool,
     strict: bool,
@@ -114,12 +146,15 @@ def request_of(
     if (target is None) == (target_file is None):
         raise InputError("give either target, the folder to write, or target_file, with one rank")
     request = _core.TransformRequest()
-    request.source = set_of(source, source_strategy, step)
+    request.source = set_of(source, source_strategy, step, file_suffix)
     request.target_strategy = target_strategy
     request.target_directory = "" if target is None else os.fspath(target)
     request.target_file = "" if target_file is None else os.fspath(target_file)
     request.ranks = ranks_of(ranks)
     request.prefix = prefix
+    request.file_name = file_name or ""
+    request.renames = dict(rename or {})
+    request.unified = unified_of(unify)
     request.format = None if format is None else choice("format", format, _FORMATS)
     request.keep_extra = keep_extra
     request.allow_missing = allow_missing
@@ -146,8 +181,12 @@ def convert(
     target_file: StrPath | None = None,
     ranks: Iterable[int] = (),
     prefix: str = "checkpoint_",
+    file_name: str | None = None,
     format: str | None = None,
     step: StepLike | None = None,
+    file_suffix: str | None = None,
+    rename: Mapping[str, str | None] | None = None,
+    unify: bool | UnifiedOptions | Mapping[str, Any] | None = None,
     keep_extra: bool = False,
     allow_missing: bool = False,
     strict: bool = False,
@@ -174,7 +213,8 @@ def convert(
 
     Args:
         source: A folder with ``rank_0/``, ``rank_1/``, ... of one ``.ckpt`` or ``.safetensors``
-            file each; one such file, if it holds the whole model; or ``{rank: file}``.
+            file each; one such file, if it holds the whole model; a folder with the whole model in
+            several safetensors files and their index; or ``{rank: file}``.
         target: The folder to write: ``rank_<r>/<prefix><r>.ckpt`` for every rank of the target
             strategy. Created if missing.
         source_strategy: How the source is sharded: a strategy file or a folder of stage files.
@@ -183,9 +223,17 @@ def convert(
         target_file: The file to write, instead of ``target``, with exactly one of ``ranks``.
         ranks: Write only these target ranks; source ranks that they do not need may be missing.
         prefix: Files are named by this and their rank.
+        file_name: The name of every rank's file, without extension, instead of that.
         format: "ckpt" or "safetensors"; None: as the source, or what ``target_file`` says.
         step: Take the files named ``...-EPOCH_STEP``: (10, 5) or "10_5". None: the highest that
             every rank has.
+        file_suffix: Take the files whose names end like this before their extension: "10_5",
+            "1-10_5" (MindSpore's task 1), or any text.
+        rename: New names by old ones; None instead of a name leaves the tensor out. Others stay.
+            The target strategy knows tensors by their new names.
+        unify: Write the whole model into ``part<n>.safetensors`` and ``param_name_map.json``,
+            instead of rank folders: True, or `UnifiedOptions`, or their dict. Takes no target
+            strategy.
         keep_extra: Keep parameters that only the source strategy knows, whole, on every rank.
         allow_missing: Go on without parameters that no file holds and without rank folders that
             replicas replace; the report's notes name them.
@@ -221,8 +269,12 @@ def convert(
         target_file=target_file,
         ranks=ranks,
         prefix=prefix,
+        file_name=file_name,
         format=format,
         step=step,
+        file_suffix=file_suffix,
+        rename=rename,
+        unify=unify,
         keep_extra=keep_extra,
         allow_missing=allow_missing,
         strict=strict,

@@ -21,6 +21,15 @@ class InputError(Error, ValueError):
     """A file, a strategy or the request is wrong, or something would be overwritten."""
 
 
+class MissingTensorError(InputError, KeyError):
+    """A checkpoint has no tensor of this name."""
+
+    code = "not_found"
+
+    # KeyError would show the message in quotes.
+    __str__ = Exception.__str__
+
+
 class MachineError(Error, OSError):
     """The operating system refused, or a disk is full."""
 
@@ -45,22 +54,29 @@ _ARGUMENT_OF_OPTION = {
     "--check-replicas": "check_replicas=True",
     "--crc": "crc_trailer=True",
     "--explain": "explain",
+    "--file-name": "file_name",
+    "--file-suffix": "file_suffix",
     "--format": "format",
     "--keep-extra": "keep_extra=True",
     "--memory": "memory",
+    "--leave-out": "rename",
     "--no-crc-check": "check_crc=False",
     "--output": "target_file",
     "--overwrite": "overwrite=True",
+    "--part-size": "part_bytes",
     "--prefix": "prefix",
     "--rank": "ranks",
+    "--rename": "rename",
     "--replicas": "replicas",
     "--replicas=copy": 'replicas="copy"',
     "--resume": "resume=True",
     "--source-file": "source",
     "--step": "step",
     "--strict": "strict=True",
+    "--task": "part",
     "--threads": "threads",
     "--trust-strategy": "trust_strategy=True",
+    "--unified": "unify",
 }
 _OPTION = re.compile(r"(?<![\w/.=-])--[a-z][a-z-]*[a-z](?:=copy)?(?![\w/.-])")
 

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from relayout import _core
 from relayout._arguments import Source, StepLike, StrPath
-from relayout._convert import Note, request_of
-from relayout._dtypes import NAME_OF_SHORT
+from relayout._convert import Note, UnifiedOptions, request_of
+from relayout._dtypes import OF_SHORT_NAME
 from relayout._errors import Error, from_status
 from relayout._strategy import Layout, slices_of
 from relayout._text import count, human_bytes
@@ -80,7 +80,7 @@ class ExplainedTensor:
         first_rank, layout = fields["source"]
         return cls(
             name=fields["name"],
-            dtype=NAME_OF_SHORT[fields["dtype"]],
+            dtype=OF_SHORT_NAME[fields["dtype"]].name,
             shape=fields["shape"],
             source=Layout(layout),
             source_first_rank=first_rank,
@@ -196,8 +196,12 @@ def plan(
     target_file: StrPath | None = None,
     ranks: Iterable[int] = (),
     prefix: str = "checkpoint_",
+    file_name: str | None = None,
     format: str | None = None,
     step: StepLike | None = None,
+    file_suffix: str | None = None,
+    rename: Mapping[str, str | None] | None = None,
+    unify: bool | UnifiedOptions | Mapping[str, Any] | None = None,
     keep_extra: bool = False,
     allow_missing: bool = False,
     strict: bool = False,
@@ -233,8 +237,12 @@ def plan(
         target_file=target_file,
         ranks=ranks,
         prefix=prefix,
+        file_name=file_name,
         format=format,
         step=step,
+        file_suffix=file_suffix,
+        rename=rename,
+        unify=unify,
         keep_extra=keep_extra,
         allow_missing=allow_missing,
         strict=strict,

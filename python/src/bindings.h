@@ -13,11 +13,12 @@
 
 namespace relayout::python {
 
-void BindSets(nanobind::module_& module);      // CheckpointSetSpec
-void BindConvert(nanobind::module_& module);   // transform
-void BindPlan(nanobind::module_& module);      // plan, a dry run
-void BindCompare(nanobind::module_& module);   // verify, diff
-void BindStrategy(nanobind::module_& module);  // strategies, layouts, rank lists, merging
+void BindSets(nanobind::module_& module);        // CheckpointSetSpec
+void BindConvert(nanobind::module_& module);     // transform
+void BindPlan(nanobind::module_& module);        // plan, a dry run
+void BindCompare(nanobind::module_& module);     // verify, diff
+void BindCheckpoint(nanobind::module_& module);  // open
+void BindStrategy(nanobind::module_& module);    // strategies, layouts, rank lists, merging
 
 // (kind, message) each.
 nanobind::list NotesToPython(const std::vector<Note>& notes);

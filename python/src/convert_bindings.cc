@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -16,6 +17,7 @@ namespace relayout::python {
 namespace {
 
 using Request = TransformRequest;
+using Renames = std::map<std::string, std::optional<std::string>, std::less<>>;
 
 // A path or an optional path of the request as an attribute.
 template <auto kMember>
@@ -48,6 +50,9 @@ void BindRequest(nb::module_& module) {
       },
       nb::for_setter(nb::arg("path").none()));
   request.def_rw("ranks", &Request::ranks);
+  request.def_prop_rw(
+      "renames", [](const Request& self) { return self.contents.renames; },
+      [](Request& self, Renames renames) { self.contents.renames = std::move(renames); });
   BindContentsOption<&ContentsOptions::keep_extra>(request, "keep_extra");
   BindContentsOption<&ContentsOptions::allow_missing>(request, "allow_missing");
   BindContentsOption<&ContentsOptions::strict>(request, "strict");
@@ -57,6 +62,8 @@ void BindRequest(nb::module_& module) {
   BindPath<&Request::target_directory>(request, "target_directory");
   BindPath<&Request::target_file>(request, "target_file");
   BindPath<&Request::prefix>(request, "prefix");
+  BindPath<&Request::file_name>(request, "file_name");
+  request.def_rw("unified", &Request::unified, nb::for_setter(nb::arg("options").none()));
   request.def_rw("format", &Request::format, nb::for_setter(nb::arg("format").none()));
   request.def_rw("overwrite", &Request::overwrite);
   request.def_rw("sync", &Request::sync);
@@ -65,6 +72,17 @@ void BindRequest(nb::module_& module) {
   request.def_rw("resume", &Request::resume);
   request.def_rw("thread_count", &Request::thread_count);
   request.def_rw("memory_bytes", &Request::memory_bytes);
+}
+
+void BindUnified(nb::module_& module) {
+  nb::class_<UnifiedOptions>(module, "UnifiedOptions", "See relayout/convert/unified.h.")
+      .def(
+          "__init__",
+          [](UnifiedOptions* options, int64_t part_bytes, int64_t task, int64_t task_count) {
+            new (options)
+                UnifiedOptions{.part_bytes = part_bytes, .task = task, .task_count = task_count};
+          },
+          nb::arg("part_bytes"), nb::arg("task"), nb::arg("task_count"));
 }
 
 void BindEnums(nb::module_& module) {
@@ -85,6 +103,7 @@ nb::dict DictOf(const TransformReport& report) {
   dict["source_rank_count"] = report.source_rank_count;
   dict["target_rank_count"] = report.target_rank_count;
   dict["source_ranks_read"] = TupleOf(report.source_ranks_read);
+  dict["is_unified"] = report.is_unified;
   dict["value_count"] = report.value_count;
   dict["source_bytes"] = report.source_bytes;
   dict["read_bytes"] = report.read_bytes;
@@ -118,6 +137,7 @@ nb::list NotesToPython(const std::vector<Note>& notes) {
 
 void BindConvert(nb::module_& module) {
   BindEnums(module);
+  BindUnified(module);
   BindRequest(module);
   module.def("transform", &Transform, nb::arg("request"), nb::arg("progress").none());
 }

@@ -36,15 +36,16 @@ void BindSets(nb::module_& module) {
       .def(
           "__init__",
           [](CheckpointSetSpec* spec, nb::handle path, const nb::dict& files, nb::handle strategy,
-             const std::optional<std::pair<int64_t, int64_t>>& step) {
+             const std::optional<std::pair<int64_t, int64_t>>& step, nb::handle file_suffix) {
             new (spec)
                 CheckpointSetSpec{.path = OptionalPathFromPython(path).value_or(std::string()),
                                   .files = FilesFromPython(files),
                                   .strategy_path = OptionalPathFromPython(strategy),
-                                  .step = StepFromPython(step)};
+                                  .step = StepFromPython(step),
+                                  .file_suffix = PathFromPython(file_suffix)};
           },
           nb::arg("path").none(), nb::arg("files"), nb::arg("strategy").none(),
-          nb::arg("step").none());
+          nb::arg("step").none(), nb::arg("file_suffix"));
 }
 
 }  // namespace relayout::python
