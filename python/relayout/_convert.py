@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import operator
 import os
+import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from relayout import _core
+from relayout import _core, _world
 from relayout._arguments import (
     Source,
     Step,
@@ -76,6 +77,7 @@ class Report:
 
     @classmethod
     def _of(cls, fields: dict[str, Any]) -> Report:
+        del fields["is_shared"]
         fields["notes"] = [Note.of(*note) for note in fields["notes"]]
         fields["step"] = None if fields["step"] is None else Step(*fields["step"])
         return cls(**fields)
@@ -201,6 +203,7 @@ def convert(
     threads: int = 0,
     memory: int | str = "256MiB",
     progress: ProgressFunction | None = None,
+    alone: bool = False,
 ) -> Report:
     """Converts a checkpoint from one sharding to another.
 
@@ -254,6 +257,10 @@ def convert(
         progress: Called with (written_bytes, total_bytes) of payload about ten times a second, and
             once at the end, in the thread that called convert(). What it raises stops the
             conversion and goes on to the caller.
+        alone: Only in a program that mpirun or srun started as several processes. There these share
+            each conversion that writes a ``target``: all of them must call convert() with the same
+            arguments, or with different ``ranks``. True: this process converts by itself, as it
+            does with ``target_file``.
 
     Raises:
         InputError: The sources, strategies or arguments are wrong or contradict each other, or
@@ -290,4 +297,11 @@ def convert(
         memory=memory,
     )
     _core.raise_open_file_limit()
-    return Report._of(_core.transform(request, progress))
+    if alone or target_file is not None:
+        return Report._of(_core.transform(request, progress, None))
+    with _world.joined() as world:
+        fields = _core.transform(request, progress, world)
+        # Of a shared conversion, only process 0 knows all.
+        if world is not None and fields["is_shared"]:
+            fields = pickle.loads(_core.broadcast(world, pickle.dumps(fields)))
+        return Report._of(fields)

@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "relayout/comm/comm.h"
 #include "relayout/convert/contents.h"
 
 namespace relayout::python {
@@ -19,6 +20,11 @@ void BindPlan(nanobind::module_& module);        // plan, a dry run
 void BindCompare(nanobind::module_& module);     // verify, diff
 void BindCheckpoint(nanobind::module_& module);  // open
 void BindStrategy(nanobind::module_& module);    // strategies, layouts, rank lists, merging
+
+void BindWorld(nanobind::module_& module);  // the processes of mpirun
+
+// What a capsule of relayout._mpi holds; null for None. Throws TypeError for anything else.
+Comm* CommOf(nanobind::handle world);
 
 // (kind, message) each.
 nanobind::list NotesToPython(const std::vector<Note>& notes);

@@ -99,6 +99,7 @@ nb::dict DictOf(const TransformReport& report) {
   nb::dict files;
   for (const auto& [rank, path] : report.file_of_rank) files[nb::int_(rank)] = PathToPython(path);
   nb::dict dict;
+  dict["is_shared"] = report.is_shared;
   dict["files"] = files;
   dict["source_rank_count"] = report.source_rank_count;
   dict["target_rank_count"] = report.target_rank_count;
@@ -116,12 +117,15 @@ nb::dict DictOf(const TransformReport& report) {
   return dict;
 }
 
-nb::dict Transform(TransformRequest request, nb::handle on_progress) {
+// Together with the processes of `world`, unless that is None.
+nb::dict Transform(TransformRequest request, nb::handle on_progress, nb::handle world) {
+  Comm* const comm = CommOf(world);
   Progress progress;
   request.progress = &progress;
   return DictOf(RunForResult<TransformReport>(progress, on_progress, [&] {
     const auto fs = NewPosixFileSystem();
-    return TransformCheckpoints(*fs, request);
+    return comm == nullptr ? TransformCheckpoints(*fs, request)
+                           : TransformCheckpoints(*fs, *comm, request);
   }));
 }
 
@@ -139,7 +143,8 @@ void BindConvert(nb::module_& module) {
   BindEnums(module);
   BindUnified(module);
   BindRequest(module);
-  module.def("transform", &Transform, nb::arg("request"), nb::arg("progress").none());
+  module.def("transform", &Transform, nb::arg("request"), nb::arg("progress").none(),
+             nb::arg("world").none());
 }
 
 }  // namespace relayout::python

@@ -25,10 +25,11 @@ NB_MODULE(_core, module) {
   python::BindCheckpoint(module);
   python::BindPlan(module);
   python::BindCompare(module);
+  python::BindWorld(module);
   module.def(
       "parse_bytes", [](const std::string& text) { return ParseBytes(text); }, nb::arg("text"),
       "\"256MiB\" -> 268435456; None for what is no size.");
   module.def("raise_open_file_limit", &RaiseOpenFileLimit,
              "Lets this process open as many files as its hard limit allows.");
-  nb::module_::import_("atexit").attr("register")(nb::cpp_function(&python::StopAllRuns));
+  nb::module_::import_("atexit").attr("register")(module.attr("stop_all_runs"));
 }

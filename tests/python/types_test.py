@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 import subprocess
 import sys
 import unittest
@@ -62,7 +63,8 @@ class Types(Case):
             value = getattr(_core, name)
             if isinstance(value, type):
                 members = public(list(vars(value)))
-                module[name] = sorted(members - {"name", "value"})
+                is_enum = issubclass(value, enum.Enum)
+                module[name] = sorted(members - ({"name", "value"} if is_enum else set()))
             else:
                 signature = ast.parse(f"{value.__nb_signature__[0][0]}: ...").body[0]
                 module[name] = [argument.arg for argument in signature.args.args]
