@@ -37,6 +37,7 @@ def verify(
     target_strategy: StrPath | None = None,
     ranks: Iterable[int] = (),
     keep_extra: bool = False,
+    remove_redundancy: bool = False,
     step: StepLike | None = None,
     file_suffix: str | None = None,
     threads: int = 0,
@@ -54,6 +55,7 @@ def verify(
         target_strategy: How the target is sharded.
         ranks: Check only these target ranks.
         keep_extra: The target was made with ``keep_extra``.
+        remove_redundancy: It was made with ``remove_redundancy``.
         step: Which files of the source, as for convert().
         file_suffix: Likewise.
         threads: 0: one for each processor.
@@ -90,6 +92,7 @@ def verify(
             set_of(target, target_strategy),
             wanted,
             keep_extra,
+            remove_redundancy,
             thread_count,
             progress,
         )

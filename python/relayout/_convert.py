@@ -140,6 +140,7 @@ def request_of(
     sync: bool,
     crc_trailer: bool,
     replicas: str,
+    remove_redundancy: bool,
     resume: bool,
     threads: int,
     memory: int | str,
@@ -168,6 +169,7 @@ def request_of(
     request.sync = sync
     request.crc_trailer = crc_trailer
     request.replicas = choice("replicas", replicas, _REPLICAS)
+    request.remove_redundancy = remove_redundancy
     request.resume = resume
     request.thread_count = threads_of(threads)
     request.memory_bytes = bytes_of(memory)
@@ -199,6 +201,7 @@ def convert(
     sync: bool = True,
     crc_trailer: bool = False,
     replicas: str = "copy",
+    remove_redundancy: bool = False,
     resume: bool = False,
     threads: int = 0,
     memory: int | str = "256MiB",
@@ -250,6 +253,8 @@ def convert(
         crc_trailer: Append MindSpore's CRC trailers (``.ckpt`` only).
         replicas: How ranks get files that equal another rank's: "copy", "hardlink" (changing one
             changes both) or "reflink".
+        remove_redundancy: Store each tensor with only one of the ranks that hold the same of it, as
+            MindSpore's ``save_checkpoint(remove_redundancy=True)`` does.
         resume: Go on where an equal conversion was stopped, and leave what this one has done if it
             is stopped.
         threads: 0: one for each processor.
@@ -292,6 +297,7 @@ def convert(
         sync=sync,
         crc_trailer=crc_trailer,
         replicas=replicas,
+        remove_redundancy=remove_redundancy,
         resume=resume,
         threads=threads,
         memory=memory,

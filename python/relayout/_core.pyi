@@ -51,6 +51,7 @@ class TransformRequest:
     sync: bool
     crc_trailer: bool
     replicas: ReplicaMode
+    remove_redundancy: bool
     resume: bool
     thread_count: int
     memory_bytes: int
@@ -150,6 +151,7 @@ def verify(
     target: SetSpec,
     ranks: list[int],
     keep_extra: bool,
+    remove_redundancy: bool,
     threads: int,
     progress: _Progress,
 ) -> dict[str, Any]: ...

@@ -66,6 +66,7 @@ _ARGUMENT_OF_OPTION = {
     "--part-size": "part_bytes",
     "--prefix": "prefix",
     "--rank": "ranks",
+    "--remove-redundancy": "remove_redundancy=True",
     "--rename": "rename",
     "--replicas": "replicas",
     "--replicas=copy": 'replicas="copy"',

@@ -27,8 +27,8 @@ nb::dict DictOf(const VerifyReport& report) {
 }
 
 nb::dict Verify(const CheckpointSetSpec& source, const CheckpointSetSpec& target,
-                const std::vector<int64_t>& ranks, bool keep_extra, int threads,
-                nb::handle on_progress) {
+                const std::vector<int64_t>& ranks, bool keep_extra, bool remove_redundancy,
+                int threads, nb::handle on_progress) {
   Progress progress;
   return DictOf(RunForResult<VerifyReport>(progress, on_progress, [&] {
     const auto fs = NewPosixFileSystem();
@@ -36,6 +36,7 @@ nb::dict Verify(const CheckpointSetSpec& source, const CheckpointSetSpec& target
                                  .target = target,
                                  .ranks = ranks,
                                  .keep_extra = keep_extra,
+                                 .remove_redundancy = remove_redundancy,
                                  .thread_count = threads,
                                  .progress = &progress});
   }));
@@ -76,7 +77,8 @@ nb::dict Diff(const CheckpointSetSpec& a, const CheckpointSetSpec& b, int thread
 
 void BindCompare(nb::module_& module) {
   module.def("verify", &Verify, nb::arg("source"), nb::arg("target"), nb::arg("ranks"),
-             nb::arg("keep_extra"), nb::arg("threads"), nb::arg("progress").none());
+             nb::arg("keep_extra"), nb::arg("remove_redundancy"), nb::arg("threads"),
+             nb::arg("progress").none());
   module.def("verify_manifest", &VerifyAlone, nb::arg("directory"), nb::arg("ranks"),
              nb::arg("threads"), nb::arg("progress").none());
   module.def("diff", &Diff, nb::arg("a"), nb::arg("b"), nb::arg("threads"),

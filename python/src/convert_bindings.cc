@@ -69,6 +69,7 @@ void BindRequest(nb::module_& module) {
   request.def_rw("sync", &Request::sync);
   request.def_rw("crc_trailer", &Request::crc_trailer);
   request.def_rw("replicas", &Request::replica_mode);
+  request.def_rw("remove_redundancy", &Request::remove_redundancy);
   request.def_rw("resume", &Request::resume);
   request.def_rw("thread_count", &Request::thread_count);
   request.def_rw("memory_bytes", &Request::memory_bytes);

@@ -8,6 +8,8 @@ import os
 import pathlib
 import pickle
 import resource
+import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -43,6 +45,18 @@ class Convert(Case):
             self.assertEqual(
                 report.target_bytes, sum(os.path.getsize(path) for path in report.files.values())
             )
+
+    def test_needs_nothing(self) -> None:
+        """Neither numpy nor MindSpore nor MPI is loaded."""
+        script = """
+import sys, relayout
+loaded = {name for name in sys.modules if "." not in name} | {"relayout._mpi"} & set(sys.modules)
+print(sorted(loaded & {"numpy", "ml_dtypes", "mindspore", "relayout._mpi"}))
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(done.stdout, "[]\n")
 
     def test_paths_of_all_kinds(self) -> None:
         """str, PathLike, stage folders, {rank: file}; names that are not UTF-8 come back."""

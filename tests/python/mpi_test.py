@@ -41,9 +41,7 @@ class Mpi(Case):
         self.want = hashes(self.folder / "want")
         self.dst = self.folder / "dst"
 
-    def mpirun(
-        self, count: int, script: str, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
+    def mpirun(self, count: int, script: str, **environment: str) -> subprocess.CompletedProcess:
         """Runs a script in so many processes. It has `me`, its number, `case`, the arguments for
         converting, and `say`, which prints lines whole."""
         head = f"""
