@@ -104,7 +104,7 @@ class Difference(NamedTuple):
 
     name: str
     text: str
-    """E.g. "only in a" or "12 of 32 elements differ, first at [0,3]"."""
+    """E.g. "only in a" or "12 of 32 elements differ, the first at [0,3]"."""
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,59 @@ print(sorted(loaded & {"numpy", "ml_dtypes", "mindspore", "relayout._mpi"}))
             self.assertEqual(report.step, want)
             self.assertEqual(report.step.epoch, want[0])
 
+    def test_names(self) -> None:
+        """Files get other names; values get other names or are left out."""
+        rename = {"layer1.weight": "first.weight", "learning_rate": None}
+        case = {"source": retrain()["source"], "source_strategy": retrain()["source_strategy"]}
+        report = relayout.convert(
+            **case, target=self.folder / "dst", file_name="net", rename=rename
+        )
+        self.assertEqual(report.files, {0: str(self.folder / "dst" / "rank_0" / "net.ckpt")})
+        names = set(relayout.open(report.files[0]))
+        self.assertIn("first.weight", names)
+        self.assertTrue(names.isdisjoint(rename))
+        self.assertEqual(report.value_count, 20)
+
+    def test_file_suffix(self) -> None:
+        for name in ("net-10_5", "net_1-10_5"):
+            whole = {name: files.counting("Float32", [8, 4])}
+            files.write_ckpt(files.rank_path(self.folder / "src", 0, name), whole)
+        for suffix, want in (("1-10_5", "net_1-10_5"), ("10_5", "net-10_5")):
+            report = relayout.convert(
+                self.folder / "src",
+                self.folder / suffix,
+                file_suffix=suffix,
+                format="safetensors",
+            )
+            self.assertEqual(relayout.open(report.files[0]).names(), [want])
+
+    def test_unified(self) -> None:
+        """In one run and in shares: the same files."""
+        case = {"source": retrain()["source"], "source_strategy": retrain()["source_strategy"]}
+        whole = self.folder / "whole"
+        report = relayout.convert(**case, target=whole, unify={"part_bytes": "100KiB"})
+        self.assertTrue(report.is_unified)
+        names = {path.name for path in whole.glob("*.*")}
+        self.assertLess({"part0.safetensors", "param_name_map.json"}, names)
+        self.assertEqual({os.path.basename(path) for path in report.files.values()}, names)
+        for share in range(3):
+            unify = relayout.UnifiedOptions(part_bytes=100 << 10, part=(share, 3))
+            relayout.convert(**case, target=self.folder / "shares", unify=unify)
+        for name in names:
+            self.assertEqual(
+                (whole / name).read_bytes(), (self.folder / "shares" / name).read_bytes(), name
+            )
+        self.assertTrue(relayout.convert(**case, target=self.folder / "one", unify=True).is_unified)
+
+    def test_remove_redundancy(self) -> None:
+        report = relayout.convert(**retrain(), target=self.folder / "dst", remove_redundancy=True)
+        plain = relayout.convert(**retrain(), target=self.folder / "plain")
+        self.assertLess(report.written_bytes, plain.written_bytes)
+        self.assertTrue(
+            relayout.verify(**retrain(), target=self.folder / "dst", remove_redundancy=True)
+        )
+        self.assertFalse(relayout.verify(**retrain(), target=self.folder / "dst"))
+
 
 class Refusals(Case):
     def refused(self, message: str, **arguments: object) -> relayout.Error:
@@ -189,6 +242,7 @@ class Refusals(Case):
         self.refused("rank -1", ranks=[-1])
         self.refused("ranks 9: .* has ranks 0-3", ranks=[9])
         self.refused("step '3': give 'EPOCH_STEP'", step="3")
+        self.refused("part_bytes='big' is not a size", unify={"part_bytes": "big"})
         self.refused("empty mapping", source={})
         self.refused("path of the checkpoint is empty", source="")
         for wrong in ({"ranks": ["1"]}, {"source": 3}, {"threads": "2"}, {"sync": "no"},
@@ -277,10 +331,12 @@ class Progress(Case):
         thread = threading.Thread(target=tick)
         thread.start()
         before = ticks
-        relayout.convert(**self.case, target=self.folder / "dst", threads=1)
-        after = ticks
-        done.set()
-        thread.join()
+        try:
+            relayout.convert(**self.case, target=self.folder / "dst", threads=1)
+            after = ticks
+        finally:
+            done.set()
+            thread.join()
         self.assertGreater(after - before, 3)
 
     def test_two_at_once(self) -> None:
