@@ -92,7 +92,7 @@ class Verify(Case):
         for report in (relayout.verify(**retrain(), target=dst), relayout.verify(None, dst)):
             self.assertFalse(report)
             self.assertEqual(report.problem_count, 1)
-            self.assertIn("rank_1", report.problems[0])
+            self.assertRegex(report.problems[0], "rank[ _]1")
         self.assertTrue(relayout.verify(None, dst, ranks=[0, 2, 3]))
 
     def test_refusals(self) -> None:
@@ -110,8 +110,8 @@ class Verify(Case):
         report = relayout.verify(
             **retrain(), target=self.folder / "dst", progress=lambda *call: calls.append(call)
         )
-        self.assertEqual(calls[-1][0], calls[-1][1])
-        self.assertEqual(calls[-1][1], report.compared_bytes)
+        self.assertEqual(calls[-1][0], report.compared_bytes)
+        self.assertLessEqual(*calls[-1])
 
 
 class Diff(Case):
@@ -131,7 +131,7 @@ class Diff(Case):
         self.assertTrue(report)
         self.assertEqual(report.equal_count, 1)
         self.assertEqual([name for name, _ in report.differences], ["other", "more"])
-        self.assertRegex(report.differences[0].text, "elements differ, first at")
+        self.assertRegex(report.differences[0].text, "elements differ, the first at")
         self.assertFalse(relayout.diff(self.folder / "b.ckpt", self.folder / "b.ckpt"))
 
 

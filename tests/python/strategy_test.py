@@ -53,24 +53,20 @@ class Strategies(Case):
             relayout.merge_strategies(stages, self.folder / "all.ckpt")
         relayout.merge_strategies(stages, self.folder / "all.ckpt", overwrite=True)
         with self.assertRaises(relayout.InputError):
-            relayout.load_strategy(next(iter(stages.iterdir())))
+            relayout.load_strategy(max(stages.iterdir()))
 
     def test_ranks(self) -> None:
         case = {key: path for key, path in retrain().items() if key != "source"}
         self.assertEqual([relayout.ranks_for(rank, **case) for rank in range(4)], [[0, 2]] * 4)
         self.assertEqual(relayout.ranks_for(0, target_strategy=case["target_strategy"]), [0])
-        with self.assertRaisesRegex(relayout.InputError, "^ranks 4: .* has ranks 0-3"):
+        with self.assertRaisesRegex(relayout.InputError, "^rank 4: .* has ranks 0-3"):
             relayout.ranks_for(4, **case)
 
 
 class Layouts(Case):
     def test_notation(self) -> None:
-        for text in (
-            "{a:2,b:2,c:2} (-,b) opt:4",
-            "{a:2,b:4} (b*a,-)",
-            "{a:2} (a) rows:5+3",
-            "{} ()",
-        ):
+        plain = ("{a:2,b:2,c:2} (-,b) opt:4", "{a:2,b:4} (b*a,-)", "{} ()")
+        for text in (*plain, "{a:2} (a) rows:5+3"):
             layout = relayout.Layout(text)
             self.assertEqual(layout, relayout.Layout(str(layout)))
             self.assertEqual(pickle.loads(pickle.dumps(layout)), layout)
