@@ -14,7 +14,7 @@ from relayout._dtypes import OF_SHORT_NAME, numpy_dtype
 from relayout._errors import InputError, MissingTensorError, in_python
 from relayout._index import Index, bounds, select
 from relayout._strategy import Layout, Placement, Strategy
-from relayout._text import human_bytes
+from relayout._text import count, human_bytes
 
 if TYPE_CHECKING:
     import numpy
@@ -298,7 +298,8 @@ class Checkpoint(Mapping[str, Tensor]):
 
     def __repr__(self) -> str:
         return (
-            f"<relayout.Checkpoint {self._text!r}: {len(self)} tensors on {len(self.ranks)} ranks>"
+            f"<relayout.Checkpoint {self._text!r}: {count(len(self), 'tensor')} on "
+            f"{count(len(self.ranks), 'rank')}>"
         )
 
     def _repr_html_(self) -> str:

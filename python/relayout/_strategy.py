@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from relayout import _core
 from relayout._arguments import StrPath, rank_of
+from relayout._text import count
 
 
 def slices_of(box: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[slice, ...]:
@@ -163,8 +164,8 @@ class Strategy(Mapping[str, "tuple[Placement, ...]"]):
 
     def __repr__(self) -> str:
         return (
-            f"<relayout.Strategy of {len(self)} parameters, "
-            f"{self.rank_count} ranks, {self.stage_count} stages>"
+            f"<relayout.Strategy of {count(len(self), 'parameter')}, "
+            f"{count(self.rank_count, 'rank')}, {count(self.stage_count, 'stage')}>"
         )
 
 
