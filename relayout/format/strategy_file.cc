@@ -62,19 +62,24 @@ Result<StrategyRecords> ParseProtobuf(const ReadableFile& file) {
   return InvalidInput(status.message() + std::string(Hint(start)));
 }
 
-Result<StrategyFile> Read(const ReadableFile& file, const std::string& path) {
-  const bool json = std::string_view(path).ends_with(".json");
-  RELAYOUT_ASSIGN_OR_RETURN(StrategyRecords records, json ? ParseJson(file) : ParseProtobuf(file));
-  return ToStrategyFile(std::move(records));
+Result<StrategyRecords> Read(const ReadableFile& file, const std::string& path) {
+  return std::string_view(path).ends_with(".json") ? ParseJson(file) : ParseProtobuf(file);
 }
 
 }  // namespace
 
 Result<StrategyFile> ReadStrategyFile(FileSystem& fs, const std::string& path) {
-  RELAYOUT_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, fs.OpenForRead(path));
-  auto strategy = Read(*file, path);
+  RELAYOUT_ASSIGN_OR_RETURN(StrategyRecords records, ReadStrategyRecords(fs, path));
+  auto strategy = ToStrategyFile(std::move(records));
   if (!strategy.ok()) return strategy.status().WithContext(path);
   return strategy;
+}
+
+Result<StrategyRecords> ReadStrategyRecords(FileSystem& fs, const std::string& path) {
+  RELAYOUT_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, fs.OpenForRead(path));
+  auto records = Read(*file, path);
+  if (!records.ok()) return records.status().WithContext(path);
+  return records;
 }
 
 std::string SerializeStrategyProtobuf(const StrategyFile& file) {

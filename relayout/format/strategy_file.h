@@ -12,6 +12,8 @@
 
 namespace relayout {
 
+class StrategyRecords;
+
 // What one strategy file says, names as they are meant (without the stage prefix of merged files).
 struct StrategyFile {
   struct Operator {
@@ -35,6 +37,8 @@ struct StrategyFile {
 // "x.json" is JSON, any other name protobuf, as in MindSpore. Errors name the file and the
 // parameter.
 Result<StrategyFile> ReadStrategyFile(FileSystem& fs, const std::string& path);
+// The same in MindSpore's words, uninterpreted: see mindspore/strategy_record.h.
+Result<StrategyRecords> ReadStrategyRecords(FileSystem& fs, const std::string& path);
 
 // The bytes of a strategy file; merged form ("<stage>-<name>") if `file.merged`. For a file that
 // MindSpore wrote these are its own bytes again, unless it used the notation for dims cut by

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "relayout/base/text.h"
+#include "relayout/format/mindspore/strategy_protobuf.h"
 #include "relayout/format/mindspore/strategy_record.h"
 #include "relayout/format/mindspore/wire.h"
 #include "relayout/format/testing.h"
@@ -322,6 +323,25 @@ TEST(StrategyFileTest, JsonKeepsOperatorsOfOneName) {
   const auto back = Read("s.json", SerializeStrategyJson(file));
   ASSERT_TRUE(back.ok()) << back.status().message();
   EXPECT_EQ(back->operators.size(), 3u);
+}
+
+TEST(StrategyFileTest, RecordsAreWhatTheFileSays) {
+  MemoryFileSystem fs;
+  fs.SetFile("s.json", Json("[2]", "[0]", R"(,"param_split_shape":[5,3],"indices_offset":[0,5])"));
+  const auto json = ReadStrategyRecords(fs, "s.json");
+  ASSERT_TRUE(json.ok()) << json.status().message();
+  fs.SetFile("s.ckpt", WriteStrategyProtobuf(*json));
+  const auto protobuf = ReadStrategyRecords(fs, "s.ckpt");
+  ASSERT_TRUE(protobuf.ok()) << protobuf.status().message();
+  for (const StrategyRecords* records : {&*json, &*protobuf}) {
+    ASSERT_EQ(records->layouts.size(), 1u);
+    EXPECT_EQ(records->layouts[0].name, "w");
+    const LayoutRecord& record = records->RecordOf(records->layouts[0]);
+    EXPECT_EQ(record.dev_matrix, (std::vector<int64_t>{2}));
+    EXPECT_EQ(record.tensor_map, (std::vector<std::vector<int64_t>>{{0}}));
+    EXPECT_EQ(record.param_split_shape, (std::vector<int64_t>{5, 3}));
+    EXPECT_EQ(record.indices_offset, (std::vector<int64_t>{0, 5}));
+  }
 }
 
 }  // namespace

@@ -11,8 +11,10 @@
 #include "checkpoint.pb.h"
 #include "relayout/base/text.h"
 #include "relayout/format/checkpoint_file.h"
+#include "relayout/format/mindspore/group_file.h"
 #include "relayout/format/mindspore/strategy_protobuf.h"
 #include "relayout/format/testing.h"
+#include "relayout/io/memory_file_system.h"
 #include "strategy.pb.h"
 
 namespace relayout {
@@ -129,7 +131,8 @@ std::string RandomStrategy(Random& random) {
       map.add_dim(static_cast<int32_t>(Pick(random, -1, 3)));
     }
     layouts.add_param_split_shape()->add_dim(Pick(random, 0, int64_t{1} << 40));
-    layouts.add_indices_offset();
+    auto& offsets = *layouts.add_indices_offset();
+    for (int64_t d = Pick(random, 0, 2); d > 0; --d) offsets.add_dim(Pick(random, 0, 1000));
     layouts.set_field(static_cast<int32_t>(Pick(random, -2, 2)));
     layouts.set_opt_weight_shard_step(static_cast<int32_t>(Pick(random, 0, 300)));
     layouts.set_opt_weight_shard_size(static_cast<int32_t>(Pick(random, -1, 300)));
@@ -156,6 +159,9 @@ void CompareLayout(const LayoutRecord& ours, const relayout_oracle::ParallelLayo
   const bool has_split = theirs.param_split_shape_size() > 0;
   EXPECT_EQ(ours.param_split_shape,
             has_split ? ToVector(theirs.param_split_shape(0).dim()) : std::vector<int64_t>());
+  const bool has_offsets = theirs.indices_offset_size() > 0;
+  EXPECT_EQ(ours.indices_offset,
+            has_offsets ? ToVector(theirs.indices_offset(0).dim()) : std::vector<int64_t>());
   EXPECT_EQ(ours.field, theirs.field());
   EXPECT_EQ(ours.opt_weight_shard_step, theirs.opt_weight_shard_step());
   EXPECT_EQ(ours.opt_weight_shard_size, theirs.opt_weight_shard_size());
@@ -191,6 +197,51 @@ TEST(ProtobufOracleTest, Strategies) {
     const std::string bytes = RandomStrategy(random);
     ASSERT_TRUE(CompareStrategy(bytes));
     accepted += CompareStrategy(Damage(bytes, random)) ? 1 : 0;
+    ASSERT_FALSE(HasFailure()) << i;
+  }
+  EXPECT_GT(accepted, 1000);
+}
+
+// --- Group files ---------------------------------------------------------------------------------
+
+std::string RandomGroupFile(Random& random) {
+  relayout_oracle::ParallelGroupMap file;
+  for (int64_t i = Pick(random, 0, 3); i > 0; --i) {
+    auto& group = *file.add_parallel_group_item();
+    group.set_group_name(Format("group{}", i));
+    for (int64_t r = Pick(random, 0, 4); r > 0; --r) {
+      group.mutable_parallel_group_ranks()->add_dim(static_cast<uint32_t>(Pick(random, 0, 500)));
+    }
+  }
+  file.mutable_ckpt_restore_rank_list()->add_dim(static_cast<uint32_t>(Pick(random, 0, 500)));
+  return file.SerializePartialAsString();
+}
+
+bool CompareGroupFile(const std::string& bytes) {
+  MemoryFileSystem fs;
+  fs.SetFile("group.pb", bytes);
+  const auto ours = ReadGroupFile(fs, "group.pb");
+  if (!ours.ok()) return false;
+  relayout_oracle::ParallelGroupMap theirs;
+  EXPECT_TRUE(theirs.ParsePartialFromString(bytes)) << testing::PrintToString(bytes);
+  EXPECT_EQ(ours->restore_ranks, ToVector(theirs.ckpt_restore_rank_list().dim()));
+  EXPECT_EQ(std::ssize(ours->groups), theirs.parallel_group_item_size());
+  if (::testing::Test::HasFailure()) return true;
+  for (int i = 0; i < theirs.parallel_group_item_size(); ++i) {
+    const auto& group = ours->groups[static_cast<size_t>(i)];
+    EXPECT_EQ(group.name, theirs.parallel_group_item(i).group_name());
+    EXPECT_EQ(group.ranks, ToVector(theirs.parallel_group_item(i).parallel_group_ranks().dim()));
+  }
+  return true;
+}
+
+TEST(ProtobufOracleTest, GroupFiles) {
+  Random random(3);
+  int accepted = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const std::string bytes = RandomGroupFile(random);
+    ASSERT_TRUE(CompareGroupFile(bytes)) << testing::PrintToString(bytes);
+    accepted += CompareGroupFile(Damage(bytes, random)) ? 1 : 0;
     ASSERT_FALSE(HasFailure()) << i;
   }
   EXPECT_GT(accepted, 1000);

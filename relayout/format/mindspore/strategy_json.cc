@@ -69,6 +69,10 @@ Result<LayoutRecord> ParseLayout(JsonValue value) {
     RELAYOUT_ASSIGN_OR_RETURN(record.param_split_shape, JsonIntegers(*split, "param_split_shape", 0,
                                                                      kMaxInt64, kMaxSplitPieces));
   }
+  if (const auto offsets = object.Find("indices_offset")) {
+    RELAYOUT_ASSIGN_OR_RETURN(record.indices_offset, JsonIntegers(*offsets, "indices_offset", 0,
+                                                                  kMaxInt64, kMaxSplitPieces));
+  }
   RELAYOUT_ASSIGN_OR_RETURN(record.tensor_shape, ParseShape(object, record.tensor_map.size()));
   return record;
 }
@@ -157,7 +161,9 @@ void WriteLayout(JsonWriter& json, const LayoutRecord& record) {
   json.Key("opt_weight_shard_size").Int(record.opt_weight_shard_size);
   json.Key("param_split_shape");
   WriteIntegers(json, record.param_split_shape);
-  json.Key("indices_offset").BeginArray().EndArray().EndObject();
+  json.Key("indices_offset");
+  WriteIntegers(json, record.indices_offset);
+  json.EndObject();
 }
 
 }  // namespace

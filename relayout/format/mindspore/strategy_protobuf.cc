@@ -229,8 +229,12 @@ class Parser {
             ReadNumbers(window_, field, "param_split_shape", kMaxSplitPieces));
         return OkStatus();
       }
-      case kIndicesOffset:  // Matters to Gather at run time only.
-        return ReadNumbers(window_, field, "indices_offset", kMaxSplitPieces).status();
+      case kIndicesOffset: {
+        RELAYOUT_RETURN_IF_ERROR(seen.Add(field, "indices_offset"));
+        RELAYOUT_ASSIGN_OR_RETURN(record.indices_offset,
+                                  ReadNumbers(window_, field, "indices_offset", kMaxSplitPieces));
+        return OkStatus();
+      }
       case kField:
         return ReadScalar(field, seen, "field", record.field);
       case kOptStep:
@@ -292,7 +296,7 @@ std::string LayoutBody(const LayoutRecord& record) {
   AppendBytes(body, kDevMatrix, Numbers(record.dev_matrix));
   AppendTensorMap(body, record);
   AppendBytes(body, kParamSplitShape, Numbers(record.param_split_shape));
-  AppendBytes(body, kIndicesOffset, "");
+  AppendBytes(body, kIndicesOffset, Numbers(record.indices_offset));
   AppendNumber(body, kField, record.field);
   AppendNumber(body, kOptStep, record.opt_weight_shard_step);
   AppendNumber(body, kOptSize, record.opt_weight_shard_size);

@@ -26,6 +26,7 @@ std::string KeyOf(const LayoutRecord& record) {
   key.Int(std::ssize(record.tensor_map));
   for (const auto& axes : record.tensor_map) add(axes);
   add(record.param_split_shape);
+  add(record.indices_offset);
   key.Int(record.field);
   key.Int(record.opt_weight_shard_step);
   key.Int(record.opt_weight_shard_size);

@@ -38,6 +38,7 @@ struct LayoutRecord {
   // [-1] = not cut.
   std::vector<std::vector<int64_t>> tensor_map;
   std::vector<int64_t> param_split_shape;
+  std::vector<int64_t> indices_offset;  // Matters to Gather at run time only.
   int64_t field = 0;
   int64_t opt_weight_shard_step = 0;
   int64_t opt_weight_shard_size = 0;
