@@ -164,9 +164,9 @@ Status Conversion::OpenInputs() {
 // Without strategies nothing is cut anew; what is left to do is to write the whole model in another
 // way.
 Status Conversion::CheckIsConversion() const {
-  const bool writes_it_otherwise = format_ != source_->format ||
-                                   source_->catalog.files().size() > 1 ||
-                                   !request_.contents.renames.empty() || request_.unified;
+  const bool writes_it_otherwise =
+      format_ != source_->format || source_->catalog.files().size() > 1 ||
+      !request_.contents.renames.empty() || !request_.file_name.empty() || request_.unified;
   if (source_->has_strategy || has_target_strategy() || writes_it_otherwise) return OkStatus();
   return InvalidInput(
       Format("{}: there is nothing to convert; give a source strategy, a target strategy, or both "

@@ -377,5 +377,23 @@ TEST(UnifiedTest, ConvertsTheFormatOfOneFile) {
   EXPECT_EQ(contents.at("w").bytes, Content(1, 3, 4));
 }
 
+// load_distributed_checkpoint without a strategy: the model as rank 0's file of a given name.
+TEST(UnifiedTest, ToWriteUnderAGivenNameIsAConversion) {
+  MemoryFileSystem fs;
+  World world;
+  world.tensors = {{.name = "w", .shape = {3}, .content = 1}};
+  WriteSource(world, fs);
+  TransformRequest request;
+  request.source.path = "src/rank_0/net_0.ckpt";
+  request.target_directory = "dst";
+  EXPECT_THAT(TransformCheckpoints(fs, request).status().message(),
+              HasSubstr("there is nothing to convert"));
+  request.file_name = "net";
+  const auto report = TransformCheckpoints(fs, request);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  const auto contents = ContentsOf("net.ckpt", *fs.FileBytes("dst/rank_0/net.ckpt"));
+  EXPECT_EQ(contents.at("w").bytes, Content(1, 3, 4));
+}
+
 }  // namespace
 }  // namespace relayout::oracle
