@@ -19,6 +19,7 @@ void BindConvert(nanobind::module_& module);     // transform
 void BindPlan(nanobind::module_& module);        // plan, a dry run
 void BindCompare(nanobind::module_& module);     // verify, diff
 void BindCheckpoint(nanobind::module_& module);  // open
+void BindMindSpore(nanobind::module_& module);   // MindSpore's files, uninterpreted
 void BindStrategy(nanobind::module_& module);    // strategies, layouts, rank lists, merging
 
 void BindWorld(nanobind::module_& module);  // the processes of mpirun

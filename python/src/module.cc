@@ -22,6 +22,7 @@ NB_MODULE(_core, module) {
   python::BindSets(module);
   python::BindConvert(module);
   python::BindStrategy(module);
+  python::BindMindSpore(module);
   python::BindCheckpoint(module);
   python::BindPlan(module);
   python::BindCompare(module);
