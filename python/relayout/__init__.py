@@ -10,7 +10,8 @@ any thread; long ones let other threads run and stop on Ctrl-C.
 """
 
 from relayout._arguments import Step
-from relayout._checkpoint import Checkpoint, DLPack, Tensor, open
+from relayout._checkpoint import Checkpoint, DLPack, Tensor
+from relayout._checkpoint import open as open
 from relayout._compare import Difference, DiffReport, VerifyReport, diff, verify
 from relayout._convert import Note, Report, UnifiedOptions, convert
 from relayout._core import __version__
@@ -34,6 +35,7 @@ from relayout._strategy import (
     ranks_for,
 )
 
+# Without open, so that `from relayout import *` leaves Python's own alone.
 __all__ = [
     "Checkpoint",
     "Copy",
@@ -65,7 +67,6 @@ __all__ = [
     "diff",
     "load_strategy",
     "merge_strategies",
-    "open",
     "plan",
     "ranks_for",
     "verify",

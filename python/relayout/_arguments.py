@@ -6,8 +6,8 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Union
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Union
 
 from relayout import _core
 from relayout._errors import InputError
@@ -15,6 +15,9 @@ from relayout._errors import InputError
 StrPath = Union[str, "os.PathLike[str]"]
 # A folder of rank folders, one file, or the file of each rank.
 Source = Union[StrPath, Mapping[int, StrPath]]
+
+# Called with (done_bytes, total_bytes).
+ProgressFunction = Callable[[int, int], Any]
 
 MAX_THREADS = 1024
 
@@ -58,6 +61,19 @@ def set_of(
     if not os.fspath(source):
         raise InputError("the path of the checkpoint is empty")
     return _core.SetSpec(source, {}, strategy, step_of(step), file_suffix or "")
+
+
+def path_of(name: str, path: StrPath) -> StrPath:
+    """Checks a path that is to be written."""
+    if not os.fspath(path):
+        raise InputError(f"{name} is an empty path")
+    return path
+
+
+def progress_of(progress: ProgressFunction | None) -> None:
+    """Checks a progress function before anything depends on it."""
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress={progress!r} is not a function of two numbers")
 
 
 def rank_of(rank: int) -> int:

@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from relayout import _core
-from relayout._arguments import Source, StepLike, StrPath, ranks_of, set_of, threads_of
-from relayout._convert import ProgressFunction
+from relayout._arguments import (
+    ProgressFunction,
+    Source,
+    StepLike,
+    StrPath,
+    progress_of,
+    ranks_of,
+    set_of,
+    threads_of,
+)
 from relayout._errors import InputError
 
 
@@ -70,6 +78,7 @@ def verify(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     wanted, thread_count = ranks_of(ranks), threads_of(threads)
+    progress_of(progress)
     _core.raise_open_file_limit()
     if source is None:
         if (
@@ -144,6 +153,7 @@ def diff(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     thread_count = threads_of(threads)
+    progress_of(progress)
     _core.raise_open_file_limit()
     report = _core.diff(set_of(a, a_strategy), set_of(b, b_strategy), thread_count, progress)
     report["differences"] = [Difference(*difference) for difference in report["differences"]]

@@ -4,27 +4,26 @@
 from __future__ import annotations
 
 import operator
-import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from relayout import _core, _world
 from relayout._arguments import (
+    ProgressFunction,
     Source,
     Step,
     StepLike,
     StrPath,
     bytes_of,
+    path_of,
+    progress_of,
     ranks_of,
     set_of,
     threads_of,
 )
 from relayout._errors import InputError, in_python
-
-# Called with (written_bytes, total_bytes).
-ProgressFunction = Callable[[int, int], Any]
 
 _FORMATS = {"ckpt": _core.FileFormat.CKPT, "safetensors": _core.FileFormat.SAFETENSORS}
 _REPLICAS = {
@@ -103,9 +102,10 @@ def unified_of(
         unify = UnifiedOptions()
     elif isinstance(unify, Mapping):
         unify = UnifiedOptions(**unify)
-    task, count = unify.part or (0, 1)
-    size = bytes_of(unify.part_bytes, "part_bytes")
-    return _core.UnifiedOptions(size, operator.index(task), operator.index(count))
+    task, count = map(operator.index, unify.part or (0, 1))
+    if not 0 <= task < count:
+        raise InputError(f"part=({task}, {count}): of n shares, give (0, n) to (n - 1, n)")
+    return _core.UnifiedOptions(bytes_of(unify.part_bytes, "part_bytes"), task, count)
 
 
 def choice(name: str, value: str, choices: dict[str, Any]) -> Any:
@@ -113,6 +113,15 @@ def choice(name: str, value: str, choices: dict[str, Any]) -> Any:
     if value not in choices:
         raise InputError(f"{name}={value!r}: choose one of {', '.join(map(repr, choices))}")
     return choices[value]
+
+
+def _set(request: _core.TransformRequest, **options: Any) -> None:
+    """Sets options as they are; the engine knows their types."""
+    for name, value in options.items():
+        try:
+            setattr(request, name, value)
+        except TypeError:
+            raise TypeError(f"{name}={value!r} is of a type that {name} does not take") from None
 
 
 def request_of(
@@ -151,28 +160,31 @@ def request_of(
     request = _core.TransformRequest()
     request.source = set_of(source, source_strategy, step, file_suffix)
     request.target_strategy = target_strategy
-    request.target_directory = "" if target is None else os.fspath(target)
-    request.target_file = "" if target_file is None else os.fspath(target_file)
+    request.target_directory = "" if target is None else path_of("target", target)
+    request.target_file = "" if target_file is None else path_of("target_file", target_file)
     request.ranks = ranks_of(ranks)
-    request.prefix = prefix
     request.file_name = file_name or ""
-    request.renames = dict(rename or {})
     request.unified = unified_of(unify)
     request.format = None if format is None else choice("format", format, _FORMATS)
-    request.keep_extra = keep_extra
-    request.allow_missing = allow_missing
-    request.strict = strict
-    request.check_replicas = check_replicas
-    request.trust_strategy = trust_strategy
-    request.check_crc = check_crc
-    request.overwrite = overwrite
-    request.sync = sync
-    request.crc_trailer = crc_trailer
     request.replicas = choice("replicas", replicas, _REPLICAS)
-    request.remove_redundancy = remove_redundancy
-    request.resume = resume
     request.thread_count = threads_of(threads)
     request.memory_bytes = bytes_of(memory)
+    _set(
+        request,
+        prefix=prefix,
+        renames=dict(rename or {}),
+        keep_extra=keep_extra,
+        allow_missing=allow_missing,
+        strict=strict,
+        check_replicas=check_replicas,
+        trust_strategy=trust_strategy,
+        check_crc=check_crc,
+        overwrite=overwrite,
+        sync=sync,
+        crc_trailer=crc_trailer,
+        remove_redundancy=remove_redundancy,
+        resume=resume,
+    )
     return request
 
 
@@ -302,6 +314,7 @@ def convert(
         threads=threads,
         memory=memory,
     )
+    progress_of(progress)
     _core.raise_open_file_limit()
     if alone or target_file is not None:
         return Report._of(_core.transform(request, progress, None))

@@ -63,11 +63,20 @@ class WritableBuffer {
   Py_buffer view_ = {};
 };
 
-Box BoxOf(const std::vector<int64_t>& begin, const std::vector<int64_t>& end) {
+// [begin, end) as a box of `value`.
+Box BoxOf(const ReadableValue& value, const std::vector<int64_t>& begin,
+          const std::vector<int64_t>& end) {
+  const Dims& shape = value.source.shape;
   Box box;
-  for (const int64_t at : begin) box.begin.push_back(at);
-  for (const int64_t at : end) box.end.push_back(at);
-  return box;
+  bool is_inside = begin.size() == shape.size() && end.size() == shape.size();
+  for (size_t d = 0; is_inside && d < shape.size(); ++d) {
+    is_inside = 0 <= begin[d] && begin[d] <= end[d] && end[d] <= shape[d];
+    box.begin.push_back(begin[d]);
+    box.end.push_back(end[d]);
+  }
+  if (is_inside) return box;
+  throw StatusError(
+      InvalidInput(Format("{}: no such part of {}", Printable(value.name), ToText(shape))));
 }
 
 // Reads `box`, halving it along its first dimension that has more than one index while it is large:
@@ -99,15 +108,7 @@ void ReadInPieces(CheckpointReader& reader, const ReadableValue& value, const Bo
 // Fills `buffer` with the elements of [begin, end).
 void Read(const OpenCheckpoint& checkpoint, const ReadableValue& value,
           const std::vector<int64_t>& begin, const std::vector<int64_t>& end, nb::handle buffer) {
-  const Dims& shape = value.source.shape;
-  const Box box = BoxOf(begin, end);
-  for (size_t d = 0; d < shape.size(); ++d) {
-    if (begin.size() != shape.size() || end.size() != shape.size() || begin[d] < 0 ||
-        begin[d] > end[d] || end[d] > shape[d]) {
-      throw StatusError(InvalidInput(
-          Format("{}: {} is not inside {}", Printable(value.name), ToText(box), ToText(shape))));
-    }
-  }
+  const Box box = BoxOf(value, begin, end);
   const WritableBuffer target(buffer);
   const int64_t size_bytes = box.volume() * ElementSize(value.source.dtype);
   if (std::ssize(target.bytes()) != size_bytes) {

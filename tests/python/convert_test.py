@@ -242,13 +242,20 @@ class Refusals(Case):
         self.refused("rank -1", ranks=[-1])
         self.refused("ranks 9: .* has ranks 0-3", ranks=[9])
         self.refused("step '3': give 'EPOCH_STEP'", step="3")
+        self.refused(r"part=\(2, 2\)", unify={"part": (2, 2)})
+        self.refused("target is an empty path", target="")
         self.refused("part_bytes='big' is not a size", unify={"part_bytes": "big"})
         self.refused("empty mapping", source={})
         self.refused("path of the checkpoint is empty", source="")
-        for wrong in ({"ranks": ["1"]}, {"source": 3}, {"threads": "2"}, {"sync": "no"},
-                      {"target": 1.5}, {"source": {"0": "x"}}, {"wrong": 1}):  # fmt: skip
+        for name, value in (("ranks", ["1"]), ("source", 3), ("threads", "2"), ("sync", "no"),
+                            ("target", 1.5), ("source", {"0": "x"}), ("wrong", 1),
+                            ("rename", {"w": 3}), ("progress", 5)):  # fmt: skip
+            wrong = {name: value}
             with self.assertRaises(TypeError, msg=str(wrong)):
                 relayout.convert(**{**retrain(), "target": self.folder / "dst", **wrong})
+
+        with self.assertRaisesRegex(TypeError, "^sync='no' is of a type that sync"):
+            relayout.convert(**retrain(), target=self.folder / "dst", sync="no")
 
     def test_codes(self) -> None:
         error = self.refused("no-such-folder", source="no-such-folder")

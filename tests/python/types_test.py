@@ -47,6 +47,12 @@ class Types(Case):
     def test_package(self) -> None:
         self.mypy("-p", "relayout")
 
+    def test_ruff(self) -> None:
+        """Nor has ruff, with the rules of /pyproject.toml."""
+        command = [sys.executable, "-m", "ruff", "check", "--no-cache", "python", "tests/python"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_user(self) -> None:
         (self.folder / "user.py").write_text(USER)
         self.mypy(str(self.folder / "user.py"))
@@ -83,7 +89,8 @@ def names_of(node: ast.stmt) -> list[str]:
 if __name__ == "__main__":
     try:
         import mypy  # noqa: F401
+        import ruff  # noqa: F401
     except ImportError:
-        print("skipped: there is no mypy")
+        print("skipped: there is no mypy or no ruff")
         sys.exit(SKIPPED)
     unittest.main()
