@@ -168,8 +168,8 @@ def merge_strategies(directory: _StrPath, target: _StrPath, overwrite: bool) -> 
 def parse_bytes(text: str) -> int | None: ...
 def raise_open_file_limit() -> int: ...
 
-# (name, dev_matrix, tensor_map lists, param_split_shape, indices_offset, field, opt_weight_shard_step,
-# opt_weight_shard_size)
+# (name, dev_matrix, tensor_map lists, param_split_shape, indices_offset, field,
+# opt_weight_shard_step, opt_weight_shard_size)
 _StrategyRecord = tuple[str, list[int], list[list[int]], list[int], list[int], int, int, int]
 
 def read_strategy_records(path: _StrPath) -> list[_StrategyRecord]: ...

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import ast
 import enum
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from case import ROOT, Case
@@ -34,9 +36,14 @@ def public(names: list[str]) -> set[str]:
 
 
 class Types(Case):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.cache = tempfile.mkdtemp(prefix="relayout-")
+        cls.addClassCleanup(shutil.rmtree, cls.cache)
+
     def mypy(self, *arguments: str) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(self.folder), *arguments],
+            [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(self.cache), *arguments],
             capture_output=True,
             text=True,
             check=False,
