@@ -141,7 +141,8 @@ class DevicePanel {
   static double At(int64_t i, double cell, const std::vector<AxisBand>& bands) {
     double at = static_cast<double>(i) * (cell + 3);
     for (size_t band = 0; band + 1 < bands.size(); ++band) {
-      at += 6 * static_cast<double>(i / bands[band + 1].size / bands[band + 1].count);
+      const int64_t groups_before = i / bands[band].size;
+      at += 6 * static_cast<double>(groups_before);
     }
     return at;
   }

@@ -13,6 +13,7 @@ namespace {
 // "axis a", "axes a, c".
 std::string AxesText(const std::vector<int>& axes) {
   std::vector<std::string> names;
+  names.reserve(axes.size());
   for (const int axis : axes) names.push_back(AxisName(static_cast<size_t>(axis)));
   return Format("{} {}", axes.size() == 1 ? "axis" : "axes", JoinLimited(names, kMaxDims));
 }

@@ -134,7 +134,7 @@ class OneStrategy(Page):
 
     def test_devices_have_words_for_who_does_not_see_them(self) -> None:
         self.open(RETRAIN / "src_strategy.ckpt", fragment="#layer3.weight")
-        label = self.browser.evaluate("document.querySelector('.device').getAttribute('aria-label')")
+        label = self.browser.evaluate("document.querySelector('.device').ariaLabel")
         self.assertEqual(label, "Rank 0: shard 0, also on ranks 1, 4, 5")
         self.browser.evaluate("document.querySelector('details').open = true")
         self.browser.evaluate("new Promise((done) => setTimeout(done, 50))")
@@ -144,9 +144,10 @@ class OneStrategy(Page):
 
     def test_stages(self) -> None:
         self.open(PIPELINE / "src_strategy.ckpt", fragment="#layer3.weight")
-        self.assertEqual(self.texts(".stages span"),
-                         ["stage 0, ranks 0\u20133: does not", "stage 1, ranks 4\u20137: holds it"])  # fmt: skip
-        self.assertEqual([text.split("#")[0] for text in self.texts(".device")], ["4", "5", "6", "7"])
+        self.assertEqual(self.texts(".stages span"), ["stage 0, ranks 0\u20133: does not",
+                                                      "stage 1, ranks 4\u20137: holds it"])  # fmt: skip
+        ranks = [text.split("#")[0] for text in self.texts(".device")]
+        self.assertEqual(ranks, ["4", "5", "6", "7"])
         menus = self.texts("#filters .field > span")
         self.assertEqual(menus, ["Layout", "Stage"])
         self.browser.evaluate(
@@ -188,7 +189,8 @@ class OneStrategy(Page):
 class TwoStrategies(Page):
     def test_copies(self) -> None:
         self.open(RETRAIN / "src_strategy.ckpt", "--dst-strategy", RETRAIN / "dst_strategy.ckpt",
-                  "--checkpoint", RETRAIN / "src_checkpoints", fragment="#layer1.weight")  # fmt: skip
+                  "--checkpoint", RETRAIN / "src_checkpoints",
+                  fragment="#layer1.weight")  # fmt: skip
         self.assertIn("f32[784,64], 196 KiB", self.texts(".facts")[0])
         self.assertEqual(self.texts("h3"), ["Source", "Target", "Copies"])
         # Two source shards to four target shards, each of a half of both.
@@ -196,9 +198,9 @@ class TwoStrategies(Page):
         self.assertEqual(sorted(self.texts(".piece[data-from]")),
                          sorted(f"{s} \u2192 {t}" for s in (0, 2) for t in range(4)))  # fmt: skip
         self.browser.point_at('[data-side="1"][data-rank="2"]')
-        self.assertEqual(self.text("#told"), "Target rank 2 holds shard #2: rows 392:588, all columns. "
-                                             "No other device has it. "
-                                             "It is read from ranks 0, 2 of the source.")  # fmt: skip
+        self.assertEqual(
+            self.text("#told"), "Target rank 2 holds shard #2: rows 392:588, all columns. "
+            "No other device has it. It is read from ranks 0, 2 of the source.")  # fmt: skip
         self.assertEqual(self.texts(".device.linked"), ["0#0", "2#1"])
         self.assertEqual(self.count(".device.also"), 6)
         self.assertEqual(self.count(".ribbon.on"), 2)
@@ -215,8 +217,10 @@ class TwoStrategies(Page):
 
     def test_what_only_one_side_knows(self) -> None:
         source, target = self.folder / "s.ckpt", self.folder / "t.ckpt"
-        files.write_strategy(source, Strategy([{"both": Layout([4], [[0]]), "old": Layout([4], [[]])}]))
-        files.write_strategy(target, Strategy([{"both": Layout([6], [[0]]), "new": Layout([6], [[0], []])}]))
+        before = {"both": Layout([4], [[0]]), "old": Layout([4], [[]])}
+        after = {"both": Layout([6], [[0]]), "new": Layout([6], [[0], []])}
+        files.write_strategy(source, Strategy([before]))
+        files.write_strategy(target, Strategy([after]))
         self.open(source, "--dst-strategy", target)
         self.assertEqual(self.texts(".row .name"), ["both", "old", "new"])
         self.assertEqual(self.count(".ribbon"), 8)  # 4 pieces to 6 of a vector of 12.
@@ -254,9 +258,11 @@ class AgainstTheDefinition(Page):
         self.browser.evaluate(
             "new Promise((done) => { const all = document.querySelectorAll('details');"
             " const last = all[all.length - 1];"
-            " last.addEventListener('toggle', () => setTimeout(done)); last.open = true; })")  # fmt: skip
+            " last.addEventListener('toggle', () => setTimeout(done));"
+            " last.open = true; })")  # fmt: skip
         rows = self.browser.evaluate(
-            "[...document.querySelectorAll('tbody tr')].map((r) => [...r.cells].map((c) => c.textContent))")
+            "[...document.querySelectorAll('tbody tr')]"
+            ".map((row) => [...row.cells].map((cell) => cell.textContent))")  # fmt: skip
         told = set()
         for _, ranks, box, source in rows:
             sides = [re.fullmatch(r"(?:all )?(?:rows|columns)(?: (\d+):(\d+))?", part)
@@ -307,8 +313,9 @@ class Large(Page):
             drawn, loaded = self.browser.evaluate(
                 "[performance.getEntriesByName('relayout-drawn')[0].startTime,"
                 " performance.getEntriesByType('navigation')[0].loadEventEnd]")  # fmt: skip
-            print(f"{len(arguments) // 2 + 1} strategies, {size >> 10} KiB: drawn after {drawn:.0f} ms,"
-                  f" loaded after {loaded:.0f} ms", file=sys.stderr)  # fmt: skip
+            print(f"strategies: {len(arguments) // 2 + 1}, page of {size >> 10} KiB: "
+                  f"drawn after {drawn:.0f} ms, loaded after {loaded:.0f} ms",
+                  file=sys.stderr)  # fmt: skip
             self.find_the_last()
         self.save("large")
 

@@ -122,7 +122,8 @@ class Refusals(CliTest):
         strategy = self.folder / "s.json"
         strategy.write_text(json.dumps({
             "current_stage": 1, "parallel_layout_item": {"w": layout},
-            "parallel_strategy_item": {"MatMul": {"stage": 0, "parallel_strategy": [[1, 1]]}}}))  # fmt: skip
+            "parallel_strategy_item": {"MatMul": {"stage": 0, "parallel_strategy": [[1]]}},
+        }))  # fmt: skip
         self.refuses([strategy], "s.json", "1048576 devices", "16384")
 
     def test_a_page_that_is_there(self) -> None:
@@ -138,6 +139,8 @@ class Refusals(CliTest):
 class OnATerminal(CliTest):
     """relayout inspect --draw."""
 
+    COMMAND = ["inspect", str(RETRAIN / "src_strategy.ckpt"), "--draw", "layer3.weight"]
+
     def test_one_tensor_with_its_shape(self) -> None:
         text = self.ok("inspect", RETRAIN / "src_checkpoints", "--strategy",
                        RETRAIN / "src_strategy.ckpt", "--draw", "layer1.weight")  # fmt: skip
@@ -145,7 +148,8 @@ class OnATerminal(CliTest):
             "layer1.weight  [784,64] @ {a:2,b:2,c:2} (-,b)\n"
             "  8 devices, a grid of 2 x 2 x 2 (axes a, b, c).\n"
             "  Columns (dim 1) are cut in 2 along axis b. Rows (dim 0) are not cut.\n"
-            "  Each piece is on 4 devices (those that differ only on axes a, c): 4 copies of the same.\n"
+            "  Each piece is on 4 devices (those that differ only on axes a, c): "
+            "4 copies of the same.\n"
             "  So there are 2 different shards; each device holds 1/2 of the tensor.\n"
             "\n"
             "            b=0           b=1\n"
@@ -169,7 +173,8 @@ class OnATerminal(CliTest):
         self.assertEqual(result["places"][0]["shard_of_rank"], [0, 0, 1, 1, 0, 0, 1, 1])
 
     def test_a_name_that_is_not_there(self) -> None:
-        message = self.refused(1, "inspect", RETRAIN / "src_strategy.ckpt", "--draw", "layer1.wieght")
+        message = self.refused(1, "inspect", RETRAIN / "src_strategy.ckpt",
+                               "--draw", "layer1.wieght")  # fmt: skip
         self.assertIn("near it: layer1.weight", message)
 
     def test_a_checkpoint_without_a_strategy(self) -> None:
@@ -178,9 +183,10 @@ class OnATerminal(CliTest):
 
     def test_colours_only_on_a_terminal_that_wants_them(self) -> None:
         escape = "\x1b["
-        self.assertNotIn(escape, self.ok("inspect", RETRAIN / "src_strategy.ckpt", "--draw", "layer3.weight"))
+        self.assertNotIn(escape, self.ok(*self.COMMAND))
         self.assertIn("\x1b[30;48;5;", self.on_terminal({"TERM": "xterm"}))
-        self.assertIn("\x1b[38;2;0;0;0;48;2;", self.on_terminal({"TERM": "xterm", "COLORTERM": "truecolor"}))
+        self.assertIn("\x1b[38;2;0;0;0;48;2;",
+                      self.on_terminal({"TERM": "xterm", "COLORTERM": "truecolor"}))  # fmt: skip
         self.assertNotIn(escape, self.on_terminal({"TERM": "xterm", "NO_COLOR": "1"}))
         self.assertNotIn(escape, self.on_terminal({"TERM": "dumb"}))
 
@@ -189,7 +195,7 @@ class OnATerminal(CliTest):
         environment = {key: value for key, value in os.environ.items()
                        if key not in ("TERM", "COLORTERM", "NO_COLOR")} | variables  # fmt: skip
         ours, theirs = pty.openpty()
-        command = [program(), "inspect", str(RETRAIN / "src_strategy.ckpt"), "--draw", "layer3.weight"]
+        command = [program(), *self.COMMAND]
         with subprocess.Popen(command, stdout=theirs, env=environment) as process:
             os.close(theirs)
             seen = b""
