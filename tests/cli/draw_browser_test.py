@@ -80,6 +80,14 @@ class Page(CliTest):
         self.browser.evaluate("document.getElementById('search').focus()")
         self.browser.type(words)
 
+    def open_table(self, index: int) -> None:
+        """Opens the table at `index` and waits until it is built, which is when it is opened."""
+        self.browser.evaluate(
+            "new Promise((done) => {"
+            f" const table = [...document.querySelectorAll('details')].at({index});"
+            " table.addEventListener('toggle', () => setTimeout(done));"
+            " table.open = true; })")  # fmt: skip
+
     def save(self, name: str) -> None:
         if folder := os.environ.get("SCREENSHOTS"):
             self.browser.screenshot(pathlib.Path(folder) / f"{name}.png")
@@ -136,8 +144,7 @@ class OneStrategy(Page):
         self.open(RETRAIN / "src_strategy.ckpt", fragment="#layer3.weight")
         label = self.browser.evaluate("document.querySelector('.device').ariaLabel")
         self.assertEqual(label, "Rank 0: shard 0, also on ranks 1, 4, 5")
-        self.browser.evaluate("document.querySelector('details').open = true")
-        self.browser.evaluate("new Promise((done) => setTimeout(done, 50))")
+        self.open_table(0)
         self.assertEqual(self.texts("tbody td"),
                          ["#0", "rows 0/2 to 1/2, all columns", "ranks 0, 1, 4, 5",
                           "#1", "rows 1/2 to 2/2, all columns", "ranks 2, 3, 6, 7"])  # fmt: skip
@@ -207,8 +214,7 @@ class TwoStrategies(Page):
         self.browser.point_at('[data-side="0"][data-rank="3"]')
         self.assertIn("It goes to ranks 0\u20133 of the target.", self.text("#told"))
         self.assertEqual(self.count('[data-side="1"].device.linked'), 4)
-        self.browser.evaluate("document.querySelectorAll('details')[2].open = true")
-        self.browser.evaluate("new Promise((done) => setTimeout(done, 50))")
+        self.open_table(-1)
         self.assertEqual(self.texts("tbody tr")[5],
                          "#2" "rank 2" "rows 392:588, columns 32:64" "#1 of rank 2")  # fmt: skip
         self.save("two")
@@ -255,11 +261,7 @@ class AgainstTheDefinition(Page):
 
     def copies_told(self) -> set[tuple]:
         """(target ranks, source rank, box) of each row of the last table."""
-        self.browser.evaluate(
-            "new Promise((done) => { const all = document.querySelectorAll('details');"
-            " const last = all[all.length - 1];"
-            " last.addEventListener('toggle', () => setTimeout(done));"
-            " last.open = true; })")  # fmt: skip
+        self.open_table(-1)
         rows = self.browser.evaluate(
             "[...document.querySelectorAll('tbody tr')]"
             ".map((row) => [...row.cells].map((cell) => cell.textContent))")  # fmt: skip
