@@ -11,8 +11,12 @@ import os
 import pathlib
 import random
 import shutil
+import threading
+import time
 import unittest
+import unittest.mock
 from collections.abc import Callable
+from typing import Any
 
 import ms  # First: it sets MindSpore up.
 import check_hashes
@@ -160,6 +164,31 @@ class ChangeOfFormat(Formats):
             printed.append(out.getvalue())
         self.assertEqual(printed[0], "")
         self.assertIn("100.0%", printed[1])
+
+
+class Failures(Formats):
+    """One file of several fails: the others stop, and the failure is told with its file."""
+
+    def test_the_others_stop(self) -> None:
+        for rank in range(3):
+            path = self.src / f"rank_{rank}" / "a.ckpt"
+            files.write_ckpt(path, {"w": files.counting("Int8", [4])})
+        failing = str(self.src / "rank_1" / "a.ckpt")
+        running = threading.Event()
+
+        def convert(source: str, *_: object, **options: Any) -> None:
+            if source == failing:
+                self.assertTrue(running.wait(60))
+                raise relayout.InputError("w: damaged")
+            for written in range(6000):  # A minute.
+                running.set()
+                options["progress"](written, 6000)
+                time.sleep(0.01)
+            self.fail("was not stopped")
+
+        with unittest.mock.patch("relayout.convert", convert):
+            with self.assertRaisesRegex(relayout.InputError, f"{failing}: w: damaged"):
+                relayout.mindspore.ckpt_to_safetensors(self.src, processes_num=2)
 
 
 class Unified(Formats):
@@ -507,6 +536,19 @@ class Networks(Formats):
             net, paths, None, str(self.folder / "s.ckpt")
         )
         self.assertEqual(ms.differences(net.values(), whole), [])
+
+    def test_outside(self) -> None:
+        """Row `outside`: a parameter of the network that the training strategy does not name."""
+        world = self.world(7)
+        more = worlds.Array("Float32", worlds.np.array([0x3F800000], worlds.np.uint32))
+        world.extra["more"] = more
+        paths = self.save(world, "ckpt")
+        loaded = []
+        for side in (relayout.mindspore, THEIRS):
+            net = Net(world.whole | {"more": more})
+            side.load_distributed_checkpoint(net, paths, None, str(self.folder / "s.ckpt"))
+            loaded.append(net.values()["more"].bits.tolist())
+        self.assertEqual(loaded, [[0x3F800000], [0]])
 
     def test_encrypted(self) -> None:
         """Row `encrypted`."""

@@ -22,6 +22,7 @@ import mindspore.parallel
 import safetensors
 import worlds
 from cli import ROOT, TUTORIAL, CliTest
+from layouts import Layout, Strategy
 
 import relayout.mindspore
 
@@ -221,6 +222,42 @@ class WholeSets(Worlds):
             self.empty_folder()
 
 
+class MissingRanks(Worlds):
+    def test_ranks_that_nobody_needs_may_be_missing(self) -> None:
+        """What MindSpore would not read is taken away: the results are the same."""
+        whole = {"w": files.counting("Float32", [4, 4])}
+        cases = [
+            (Layout([4], [[], []]), Layout([2], [[0], []]), 2),
+            (Layout([2, 2], [[1], []]), Layout([2], [[], [0]]), 2),
+            (Layout([8], [[], []]), Layout([1], [[], []]), 7),
+            (Layout([2, 4], [[1], []]), None, 4),
+        ]
+        for source, target, want_removed in cases:
+            with self.subTest(source=source, target=target):
+                files.write_set(self.src, whole, Strategy([{"w": source}]))
+                files.write_strategy(self.folder / "src.ckpt", Strategy([{"w": source}]))
+                strategies: Paths = [self.folder / "src.ckpt", None]
+                if target is not None:
+                    strategies[1] = self.folder / "dst.ckpt"
+                    files.write_strategy(strategies[1], Strategy([{"w": target}]))
+                count = 1 if target is None else target.device_count()
+                removed = self.remove_unneeded(source.device_count(), count, strategies)
+                self.assertEqual(removed, want_removed)
+                arguments = (str(self.src), TARGET, "net", *map(text, strategies))
+                self.both("transform_checkpoints", *arguments)
+                self.check_same()
+            self.empty_folder()
+
+    def remove_unneeded(self, source_count: int, target_count: int, strategies: Paths) -> int:
+        needed: set[int] = set()
+        for rank in range(target_count):
+            needed |= set(mindspore.parallel.rank_list_for_transform(rank, *map(text, strategies)))
+        unneeded = set(range(source_count)) - needed
+        for rank in unneeded:
+            shutil.rmtree(self.src / f"rank_{rank}")
+        return len(unneeded)
+
+
 class SingleRanks(Worlds):
     def test_rank_lists_and_files(self) -> None:
         """Row `fewest`: our lists are never longer, suffice, and are in MindSpore's order."""
@@ -295,7 +332,7 @@ class Strategies(Worlds):
                     self.check_searched(path)
 
     def test_build_searched_strategy_of_uneven_pieces(self) -> None:
-        layout = files.layout_json(files.Layout([2], [[0]])) | {
+        layout = files.layout_json(Layout([2], [[0]])) | {
             "param_split_shape": [5, 3],
             "indices_offset": [0, 5],
         }

@@ -45,8 +45,8 @@ def translated(*strategies: str | None, rank: int | None = None) -> Iterator[Non
                 raise made(StrategyFileError, fault) from error
         count = _rank_count(strategies[-1]) if rank is not None else 0
         if rank is not None and not 0 <= rank < count:
-            ranks = f"the target has the ranks 0 to {count - 1}" if count > 1 else "rank 0 is all"
-            raise made(RankError, f"rank {rank}: {ranks}") from error
+            ranks = f"the ranks 0 to {count - 1}" if count > 1 else "rank 0 only"
+            raise made(RankError, f"rank {rank}: the target has {ranks}") from error
         raise
 
 

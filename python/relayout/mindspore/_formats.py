@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
-from relayout.mindspore import _arguments, _run
+import relayout
+from relayout.mindspore import _arguments, _errors, _run
 from relayout.mindspore._arguments import Path
 
 
@@ -87,7 +88,7 @@ class _Formats:
         source = self._source(file_path)
         folder = self._save_folder(save_path)
         names = self._names(name_map)
-        pattern = re.compile("" if regex is None else regex)
+        pattern = self._pattern(regex)
         if os.path.isdir(source):
             threads = _arguments.threads(self._function, "processes_num", processes_num)
             self._all(list(self._tasks(source, folder, pattern)), names, threads)
@@ -117,6 +118,15 @@ class _Formats:
             if not isinstance(old, str) or not isinstance(new, str):
                 raise self._wrong("name_map", f"must map str to str, not {old!r} to {new!r}")
         return name_map
+
+    def _pattern(self, regex: object) -> re.Pattern[str]:
+        if not isinstance(regex, (str, re.Pattern, type(None))):
+            what = _arguments.kind(regex)
+            raise TypeError(f"{self._function}: file_name_regex must be a str, not {what}")
+        try:
+            return re.compile(regex or "")
+        except re.error as error:
+            raise re.error(f"{self._function}: file_name_regex {regex!r}: {error}") from None
 
     def _task(self, source: str, folder: str | None, pattern: re.Pattern[str]) -> _Task:
         """For one file that the user named."""
@@ -157,15 +167,20 @@ class _Formats:
                 raise
 
     def _one(self, task: _Task, names: dict[str, str]) -> None:
-        _run.convert(
-            task.source,
-            target_file=task.target,
-            format=self._target_format,
-            rename=names,
-            rank=0,
-            threads=1,
-            progress=self._check_stop,
-        )
+        try:
+            _run.convert(
+                task.source,
+                target_file=task.target,
+                format=self._target_format,
+                rename=names,
+                rank=0,
+                threads=1,
+                progress=self._check_stop,
+            )
+        except relayout.InputError as error:
+            if task.source in str(error):
+                raise
+            raise _errors.made(type(error), f"{task.source}: {error}") from None
 
     def _check_stop(self, written_bytes: int, total_bytes: int) -> None:
         if self._stop:

@@ -119,6 +119,11 @@ class _Unified:
         self._folder = _arguments.path(_THIS, "unified_safetensors_dir", folder)
         if not os.path.exists(self._folder):
             raise FileNotFoundError(f"{_THIS}: unified_safetensors_dir: {self._folder} is missing")
+        if os.path.isdir(self._folder) and not _has_safetensors(self._folder):
+            raise ValueError(
+                f"{_THIS}: unified_safetensors_dir: {self._folder} holds no .safetensors file; "
+                "unified_safetensors makes such a folder"
+            )
         self._strategy = _arguments.strategy(_THIS, "predict_strategy", strategy)
         self._old_names = _inverted(name_map)
         self._threads = _arguments.most_threads(_THIS, "max_process_num", threads)
@@ -149,6 +154,10 @@ class _Unified:
             if renames.get(name, name) not in wanted:
                 renames[name] = None
         return renames
+
+
+def _has_safetensors(folder: str) -> bool:
+    return any(name.endswith(".safetensors") for name in os.listdir(folder))
 
 
 def _inverted(name_map: object) -> dict[str, str]:

@@ -11,7 +11,7 @@ from relayout.mindspore import _errors
 
 _LOG = logging.getLogger("relayout.mindspore")
 # What tells that the target has less than somebody might expect; other notes are information.
-_WARNINGS = ("left_out", "missing", "scratch", "unplaced", "disagreement", "missing_rank")
+_WARNINGS = ("left_out", "missing", "unplaced", "disagreement", "missing_rank")
 
 
 def convert(
@@ -32,17 +32,35 @@ def convert(
         StrategyFileError, RankError: see _errors.
         InputError, MachineError: as relayout.convert().
     """
+    options |= {
+        "source_strategy": source_strategy,
+        "target_strategy": target_strategy,
+        "ranks": () if rank is None else [rank],
+        "overwrite": True,
+        "alone": True,
+    }
     with _errors.translated(source_strategy, target_strategy, rank=rank):
-        report = relayout.convert(
-            source,
-            target,
-            source_strategy=source_strategy,
-            target_strategy=target_strategy,
-            ranks=() if rank is None else [rank],
-            overwrite=True,
-            alone=True,
-            **options,
-        )
+        try:
+            report = relayout.convert(source, target, **options)
+        except relayout.InputError as error:
+            files = _files_there(error, source, source_strategy, options.pop("file_suffix", None))
+            if not files:
+                raise
+            report = relayout.convert(files, target, **options)
     for note in report.notes:
         level = logging.WARNING if note.kind in _WARNINGS else logging.INFO
         _LOG.log(level, "%s", note.message)
+
+
+def _files_there(
+    error: relayout.InputError, source: Any, strategy: str | None, file_suffix: str | None
+) -> dict[int, str]:
+    """The files of a folder when it was refused because ranks are missing; else nothing.
+
+    MindSpore does not mind missing folders of ranks that hold the same as others. Of files that are
+    named one by one, convert() does not ask for all either, only that every slice is there.
+    """
+    if error.code != "not_found" or not isinstance(source, str) or strategy is None:
+        return {}
+    checkpoint = relayout.open(source, strategy=strategy, file_suffix=file_suffix)
+    return checkpoint.files if checkpoint.missing_ranks else {}
