@@ -220,6 +220,7 @@ class Unified(Formats):
                 if strategy is not None:
                     self.assertEqual(contents(self.mine), contents(self.theirs))
                     self.check_maps()
+                    self.check_readable(self.mine)
                     self.assertEqual(
                         self.whole(self.mine),
                         {n: v.stored() for n, v in (world.whole | world.extra).items()},
@@ -227,6 +228,15 @@ class Unified(Formats):
                     count += 1
             self.empty_folder()
         self.assertGreater(count, CASES // 2)
+
+    def check_readable(self, folder: pathlib.Path) -> None:
+        """MindSpore and Hugging Face's safetensors read each file."""
+        for path in folder.glob("*.safetensors"):
+            want = check_hashes.read_file(path)
+            loaded = ms.load(path, format="safetensors")
+            self.assertEqual({name: value.stored() for name, value in loaded.items()}, want)
+            with safetensors.safe_open(path, framework="numpy") as file:
+                self.assertEqual(set(file.keys()), set(want))
 
     def whole(self, folder: pathlib.Path) -> dict[str, check_hashes.Tensor]:
         return {name: value for file in contents(folder).values() for name, value in file.items()}
