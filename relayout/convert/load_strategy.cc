@@ -81,16 +81,18 @@ Result<int64_t> StageFromName(const std::vector<NamedFile>& files, const std::st
       "{}: names no parameter and no operator, and the file names do not tell its stage", path));
 }
 
+// Layouts by name, in words.
+std::map<std::string, std::string> LayoutsOf(const StrategyFile::StageLayouts& stage) {
+  std::map<std::string, std::string> layouts;
+  for (const ParameterLayout& parameter : stage.layouts.parameters) {
+    layouts[parameter.name] = ToText(parameter.layout);
+  }
+  return layouts;
+}
+
 Status CheckSameLayouts(const NamedFile& a, const NamedFile& b) {
-  const auto sorted = [](const NamedFile& named) {
-    std::map<std::string, std::string> layouts;
-    for (const ParameterLayout& parameter : named.file.stages[0].layouts.parameters) {
-      layouts[parameter.name] = ToText(parameter.layout);
-    }
-    return layouts;
-  };
-  const auto layouts_a = sorted(a);
-  const auto layouts_b = sorted(b);
+  const auto layouts_a = LayoutsOf(a.file.stages[0]);
+  const auto layouts_b = LayoutsOf(b.file.stages[0]);
   if (layouts_a == layouts_b) return OkStatus();
   const int64_t stage = a.file.stages[0].stage;
   for (const auto& [name, layout] : layouts_a) {
@@ -106,17 +108,33 @@ Status CheckSameLayouts(const NamedFile& a, const NamedFile& b) {
                              stage, a.path, layouts_a.size(), b.path, layouts_b.size()));
 }
 
+// A merged file beside the stages' files must say what they say.
+Status CheckMergedFile(const NamedFile& merged, const StrategyFile& stages) {
+  std::map<int64_t, std::map<std::string, std::string>> theirs;
+  for (const auto& stage : merged.file.stages) theirs[stage.stage] = LayoutsOf(stage);
+  for (const auto& stage : stages.stages) {
+    if (theirs[stage.stage] == LayoutsOf(stage)) continue;
+    return InvalidInput(
+        Format("{}: differs from the files of the stages beside it in stage {}: give this file, or "
+               "a folder without it",
+               merged.path, stage.stage));
+  }
+  if (theirs.size() == stages.stages.size()) return OkStatus();
+  return InvalidInput(Format(
+      "{}: is of {}, but the files beside it are of {}: give this file, or "
+      "a folder without it",
+      merged.path, Count(std::ssize(theirs), "stage"), Count(std::ssize(stages.stages), "stage")));
+}
+
+// Merged ones go into `merged`.
 Result<std::vector<NamedFile>> ReadStageFiles(FileSystem& fs, const std::string& directory,
-                                              const std::string& excluded_path) {
+                                              const std::string& excluded_path,
+                                              std::vector<NamedFile>& merged) {
   RELAYOUT_ASSIGN_OR_RETURN(const auto paths, StrategyPaths(fs, directory, excluded_path));
   std::vector<NamedFile> files;
   for (const std::string& path : paths) {
     RELAYOUT_ASSIGN_OR_RETURN(StrategyFile file, ReadStrategyFile(fs, path));
-    if (file.merged) {
-      return InvalidInput(
-          Format("{}: is merged already; keep it out of the folder to merge", path));
-    }
-    files.push_back({.path = path, .file = std::move(file)});
+    (file.merged ? merged : files).push_back({.path = path, .file = std::move(file)});
   }
   for (NamedFile& named : files) {
     if (HasLayouts(named.file) || !named.file.operators.empty()) continue;
@@ -129,8 +147,15 @@ Result<std::vector<NamedFile>> ReadStageFiles(FileSystem& fs, const std::string&
 }  // namespace
 
 Result<StrategyFile> MergeStageFiles(FileSystem& fs, const std::string& directory,
-                                     const std::string& excluded_path) {
-  RELAYOUT_ASSIGN_OR_RETURN(const auto files, ReadStageFiles(fs, directory, excluded_path));
+                                     const std::string& excluded_path, MergedFiles merged_files) {
+  std::vector<NamedFile> merged_already;
+  RELAYOUT_ASSIGN_OR_RETURN(const auto files,
+                            ReadStageFiles(fs, directory, excluded_path, merged_already));
+  if (!merged_already.empty() && (files.empty() || merged_files == MergedFiles::kRefuse)) {
+    return InvalidInput(
+        Format("{}: is merged already; {}", merged_already[0].path,
+               files.empty() ? "give this file itself" : "keep it out of the folder to merge"));
+  }
   std::map<int64_t, const NamedFile*> file_of_stage;
   for (const NamedFile& named : files) {
     const auto [first, inserted] = file_of_stage.emplace(named.file.stages[0].stage, &named);
@@ -155,6 +180,9 @@ Result<StrategyFile> MergeStageFiles(FileSystem& fs, const std::string& director
           {.name = Format("stage_{}_without_parameters", stage), .stage = stage, .strategy = {}});
     }
   }
+  for (const NamedFile& file : merged_already) {
+    RELAYOUT_RETURN_IF_ERROR(CheckMergedFile(file, merged));
+  }
   return merged;
 }
 
@@ -163,7 +191,8 @@ Result<Strategy> LoadStrategy(FileSystem& fs, const std::string& path,
   RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
   const bool is_folder = info.kind == FileKind::kDirectory;
   RELAYOUT_ASSIGN_OR_RETURN(StrategyFile file,
-                            is_folder ? MergeStageFiles(fs, path, "") : ReadStrategyFile(fs, path));
+                            is_folder ? MergeStageFiles(fs, path, "", MergedFiles::kMustAgree)
+                                      : ReadStrategyFile(fs, path));
   if (!file.merged && file.stages.size() == 1 && file.stages[0].stage != 0) {
     return InvalidInput(
         Format("{}: describes pipeline stage {} alone; merge the stages' files with `relayout "

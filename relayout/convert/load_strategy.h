@@ -18,15 +18,19 @@ namespace relayout {
 Result<Strategy> LoadStrategy(FileSystem& fs, const std::string& path,
                               std::shared_ptr<NameTable> names = nullptr);
 
+// Files of all stages in a folder of stage files. MindFormers leaves merged_ckpt_strategy.ckpt
+// beside the others.
+enum class MergedFiles { kRefuse, kMustAgree };
+
 // Reads all *.ckpt or all *.json of `directory` but `excluded_path` and merges them: one stage
 // each.
 //
 // Files of one stage must agree (a file a rank is what training leaves). A stage that owns no
 // parameter writes a file without layouts; its stage then comes from its operators, or from its
 // name when the numbers that the other names end in are their stages or their ranks. Fails when
-// both kinds are there, none is, a file is merged already, two files of a stage differ, or a stage
-// is missing.
+// both kinds are there, none is, two files of a stage differ, a stage is missing, or a file is
+// merged already, unless `merged_files` lets it be there.
 Result<StrategyFile> MergeStageFiles(FileSystem& fs, const std::string& directory,
-                                     const std::string& excluded_path);
+                                     const std::string& excluded_path, MergedFiles merged_files);
 
 }  // namespace relayout

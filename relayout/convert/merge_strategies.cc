@@ -20,8 +20,9 @@ Result<MergeReport> MergeStrategies(FileSystem& fs, const std::string& directory
   const auto candidate = fs.Stat(in_folder);
   const bool is_inside = output.ok() && candidate.ok() && output->inode == candidate->inode &&
                          output->device == candidate->device;
-  RELAYOUT_ASSIGN_OR_RETURN(const StrategyFile merged,
-                            MergeStageFiles(fs, directory, is_inside ? in_folder : ""));
+  RELAYOUT_ASSIGN_OR_RETURN(
+      const StrategyFile merged,
+      MergeStageFiles(fs, directory, is_inside ? in_folder : "", MergedFiles::kRefuse));
   MergeReport report{.stage_count = std::ssize(merged.stages)};
   std::vector<StageStrategy> stages;
   for (const auto& stage : merged.stages) {

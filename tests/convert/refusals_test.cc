@@ -554,6 +554,28 @@ TEST(MergeStrategiesTest, IntoTheSameFolderTwice) {
               testing::HasSubstr("in/merged.ckpt: is merged already"));
 }
 
+// As MindFormers leaves it: the merged file among the others.
+TEST(MergeStrategiesTest, MergedFileBesideTheStages) {
+  MemoryFileSystem fs;
+  fs.SetFile("in/s_0.ckpt", StageFile(0, "w", "{a:4} (a,-)"));
+  fs.SetFile("in/s_1.ckpt", StageFile(1, "v", "{a:4} (-)"));
+  ASSERT_TRUE(MergeStrategies(fs, "in", "in/merged.ckpt", false).ok());
+  const auto strategy = LoadStrategy(fs, "in");
+  ASSERT_TRUE(strategy.ok()) << strategy.status().message();
+  EXPECT_EQ(strategy->stage_count(), 2);
+  // Of another run.
+  fs.SetFile("in/s_1.ckpt", StageFile(1, "v", "{a:4} (a)"));
+  EXPECT_THAT(LoadStrategy(fs, "in").status().message(),
+              testing::HasSubstr("in/merged.ckpt: differs from the files of the stages beside it "
+                                 "in stage 1"));
+  ASSERT_TRUE(fs.RemoveFile("in/s_1.ckpt").ok());
+  EXPECT_THAT(LoadStrategy(fs, "in").status().message(),
+              testing::HasSubstr("is of 2 stages, but the files beside it are of 1 stage"));
+  ASSERT_TRUE(fs.RemoveFile("in/s_0.ckpt").ok());
+  EXPECT_THAT(LoadStrategy(fs, "in").status().message(),
+              testing::HasSubstr("is merged already; give this file itself"));
+}
+
 TEST(MergeStrategiesTest, AppearsWholeOrNotAtAll) {
   MemoryFileSystem healthy;
   const auto prepare = [](MemoryFileSystem& disk) {
