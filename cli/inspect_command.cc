@@ -94,7 +94,8 @@ std::string ShapesText(const ValueSummary& summary) {
 void PrintSetText(const CheckpointSet& set) {
   int64_t total = 0;
   for (const RankFile& file : set.catalog.files()) total += file.info.size_bytes;
-  Print(Format("{}: {}, {}, {}{}", set.spec.text(), Count(std::ssize(set.catalog.files()), "rank"),
+  Print(Format("{}: {}, {}, {}{}", set.spec.text(),
+               Count(std::ssize(set.catalog.files()), set.is_unified ? "file" : "rank"),
                Count(std::ssize(set.catalog.names()), "value"), HumanBytes(total),
                set.step ? ", " + ToText(*set.step) : ""));
   for (const std::string& note : set.notes) Print("note: " + note);
@@ -103,7 +104,7 @@ void PrintSetText(const CheckpointSet& set) {
   }
   std::vector<std::string> head = {"NAME", "TYPE", "STORED"};
   if (set.has_strategy) head.insert(head.end(), {"WHOLE", "LAYOUT"});
-  head.emplace_back("RANKS");
+  head.emplace_back(set.is_unified ? "FILE" : "RANKS");
   Table table(std::move(head));
   for (const std::string_view name : set.catalog.names()) {
     const ValueSummary summary = Summarize(set, name);
@@ -112,7 +113,8 @@ void PrintSetText(const CheckpointSet& set) {
       row.push_back(summary.whole ? ToText(*summary.whole) : "");
       row.push_back(summary.layout.empty() ? "-" : summary.layout);
     }
-    row.push_back(RankRuns(summary.ranks));
+    row.push_back(set.is_unified ? BaseName(set.catalog.FileOf(summary.ranks[0])->path)
+                                 : RankRuns(summary.ranks));
     table.Add(std::move(row));
   }
   table.PrintAll();
@@ -302,6 +304,7 @@ Result<CheckpointSet> OpenForInspection(FileSystem& fs, const CheckpointSetSpec&
                        .has_strategy = false,
                        .strategy = Strategy::Empty(1),
                        .format = files.format,
+                       .is_unified = files.is_unified,
                        .step = files.step,
                        .notes = std::move(files.notes),
                        .missing_ranks = {}};

@@ -149,13 +149,17 @@ std::string WorkText(const TransformReport& report, double seconds) {
 }
 
 void PrintText(const TransformReport& report, double seconds) {
-  Print(Format("{} -> {}: {}, {} {}", Count(report.source_rank_count, "rank"),
+  Print(Format("{} -> {}: {}, {} {}",
+               Count(report.source_rank_count, report.source_is_unified ? "file" : "rank"),
                Count(report.target_rank_count, report.is_unified ? "file" : "rank"),
                Count(report.value_count, "value"), HumanBytes(report.target_bytes),
                WorkText(report, seconds)));
   if (!report.is_complete) {
-    Print(Format("  read {} from the files of rank {}", HumanBytes(report.read_bytes),
-                 RankRuns(report.source_ranks_read)));
+    const int64_t count = std::ssize(report.source_ranks_read);
+    Print(Format("  read {} from {}", HumanBytes(report.read_bytes),
+                 report.source_is_unified
+                     ? Count(count, "file")
+                     : Format("the files of rank {}", RankRuns(report.source_ranks_read))));
   }
   size_t listed = 0;
   for (const auto& [rank, path] : report.file_of_rank) {

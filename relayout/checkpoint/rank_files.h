@@ -46,6 +46,8 @@ std::optional<TrainingStep> ParseStep(std::string_view text);
 struct RankFiles {
   std::map<int64_t, std::string> path_of_rank;
   FileFormat format = FileFormat::kMindSporeCheckpoint;
+  // The files of a unified set (unified_files.h), numbered like ranks.
+  bool is_unified = false;
   // The step that was chosen, when names carry steps.
   std::optional<TrainingStep> step;
   // What the user may want to know: entries passed over, the step that was chosen among several.

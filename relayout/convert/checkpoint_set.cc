@@ -25,6 +25,7 @@ Result<RankFiles> FilesOf(FileSystem& fs, const CheckpointSetSpec& spec,
       }
       found.path_of_rank = unified->path_of_rank;
       found.format = FileFormat::kSafetensors;
+      found.is_unified = true;
       return found;
     }
     found.path_of_rank[0] = spec.path;
@@ -109,6 +110,7 @@ Result<CheckpointSet> OpenCheckpointSet(FileSystem& fs, const CheckpointSetSpec&
                        .has_strategy = spec.strategy_path.has_value(),
                        .strategy = std::move(*strategy),
                        .format = files.format,
+                       .is_unified = files.is_unified,
                        .step = files.step,
                        .notes = std::move(files.notes),
                        .missing_ranks = std::move(missing)};
@@ -123,6 +125,7 @@ std::string SerializeCheckpointSet(const CheckpointSet& set) {
   set.strategy.Write(writer);
   writer.Int(set.has_strategy ? 1 : 0);
   writer.Int(static_cast<int64_t>(set.format));
+  writer.Int(set.is_unified ? 1 : 0);
   writer.Int(set.step ? 1 : 0);
   writer.Int(set.step ? set.step->epoch : 0);
   writer.Int(set.step ? set.step->step : 0);
@@ -144,6 +147,7 @@ Result<CheckpointSet> DeserializeCheckpointSet(std::string_view bytes, Checkpoin
                     .strategy = std::move(strategy),
                     .format = static_cast<FileFormat>(
                         reader.IntIn(0, static_cast<int64_t>(FileFormat::kSafetensors))),
+                    .is_unified = reader.IntIn(0, 1) == 1,
                     .step = {},
                     .notes = {},
                     .missing_ranks = {}};

@@ -45,6 +45,8 @@ struct CheckpointSet {
   bool has_strategy = false;
   Strategy strategy;
   FileFormat format = FileFormat::kMindSporeCheckpoint;
+  // The ranks are the files of a unified set.
+  bool is_unified = false;
   std::optional<TrainingStep> step;
   std::vector<std::string> notes;
   // Ranks of the strategy for which there is no file, ascending.

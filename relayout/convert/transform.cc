@@ -174,6 +174,7 @@ class Transformation {
 
   void FillReport() {
     report_.source_rank_count = conversion_->source().strategy.rank_count();
+    report_.source_is_unified = conversion_->source().is_unified;
     report_.target_rank_count = conversion_->target().rank_count();
     report_.is_unified = request_.unified.has_value();
     const std::set<int64_t>& read = conversion_->source_ranks_read();

@@ -87,6 +87,7 @@ struct TransformReport {
   bool is_shared = true;  // False: this process wrote ranks of its own, and others theirs.
   std::map<int64_t, std::string> file_of_rank;
   int64_t source_rank_count = 0;
+  bool source_is_unified = false;
   int64_t target_rank_count = 0;  // Of a unified set: its files, which file_of_rank numbers.
   bool is_unified = false;
   std::vector<int64_t> source_ranks_read;

@@ -58,7 +58,9 @@ class Unified(CliTest):
     def test_inspect(self) -> None:
         model = self.folder / "model"
         self.ok("transform", SOURCE, model, *SRC_STRATEGY, "--unified", "--part-size", "64KiB")
-        self.assertIn("21 values", self.ok("inspect", model))
+        shown = self.ok("inspect", model)
+        self.assertRegex(shown, r"model: 12 files, 21 values")
+        self.assertRegex(shown, r"\nlearning_rate +f32 +\[\] +hyper_param.safetensors\n")
 
     def test_a_part_is_lost(self) -> None:
         model = self.folder / "model"
