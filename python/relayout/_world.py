@@ -47,7 +47,10 @@ def _join(launch: str) -> object:
                 "each process would convert everything; install relayout again where an MPI "
                 "library is, start one process, or convert in one of them with alone=True"
             ) from error
-        _world = _mpi.join()
+        try:
+            _world = _mpi.join()
+        except InputError as error:
+            raise _unsupported(f"{error}; convert in one process, with alone=True") from None
         atexit.register(_leave)
     return _world
 

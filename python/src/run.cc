@@ -9,8 +9,11 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "relayout/base/text.h"
 
 namespace nb = nanobind;
 
@@ -59,18 +62,44 @@ Runs& AllRuns() {
   return runs;
 }
 
-// Starts a thread to which no signal is delivered but those of its own mistakes.
-std::jthread StartWithoutSignals(const std::function<void()>& work) {
-  sigset_t blocked;
-  sigset_t before;
-  sigfillset(&blocked);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
-    sigdelset(&blocked, fault);
+class RunRegistration {
+ public:
+  explicit RunRegistration(Progress& progress) : progress_(progress) { AllRuns().Add(&progress_); }
+  ~RunRegistration() { AllRuns().Remove(&progress_); }
+  RunRegistration(const RunRegistration&) = delete;
+  RunRegistration& operator=(const RunRegistration&) = delete;
+
+ private:
+  Progress& progress_;
+};
+
+// While it lives, this thread, and threads that it starts, get no signals but those of their own
+// mistakes.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
+      sigdelset(&blocked, fault);
+    }
+    pthread_sigmask(SIG_SETMASK, &blocked, &before_);
   }
-  pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  std::jthread thread(work);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_ = {};
+};
+
+std::jthread StartWithoutSignals(const std::function<void()>& work) {
+  const SignalsBlocked blocked;
+  try {
+    return std::jthread(work);
+  } catch (const std::system_error& error) {
+    throw StatusError(OutOfMemory(Format("cannot start a thread: {}", error.what())));
+  }
 }
 
 class Watch {
@@ -79,7 +108,7 @@ class Watch {
       : progress_(progress), on_progress_(on_progress) {}
 
   void Run(const std::function<void()>& work) {
-    AllRuns().Add(&progress_);
+    const RunRegistration registration(progress_);
     std::jthread worker = StartWithoutSignals([&] {
       work();
       const std::lock_guard lock(mutex_);
@@ -88,7 +117,6 @@ class Watch {
     });
     while (!WaitALittle()) Look();
     worker.join();
-    AllRuns().Remove(&progress_);
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -105,7 +133,7 @@ class Watch {
     if (failure_) return;
     try {
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
-    } catch (const nb::python_error&) {
+    } catch (...) {
       Fail();
     }
     // Every other time: ten times a second.
@@ -116,7 +144,7 @@ class Watch {
   void Report() {
     try {
       CallProgress(progress_, on_progress_);
-    } catch (const nb::python_error&) {
+    } catch (...) {
       Fail();
     }
   }

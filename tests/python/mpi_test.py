@@ -187,6 +187,30 @@ class Mpi(Case):
         self.assertNotEqual(done.returncode, 0)
         self.assertEqual(hashes(self.dst), self.want)
 
+    def test_program_with_its_own_mpi(self) -> None:
+        """It is told what to do, and can do it."""
+        done = self.mpirun(
+            2,
+            """
+            import ctypes
+            mpi = ctypes.CDLL("libmpi.so.40", mode=ctypes.RTLD_GLOBAL)
+            mpi.MPI_Init(None, None)
+            try:
+                relayout.convert(**case, target=dst)
+            except relayout.InputError as error:
+                say(error.code, error)
+            if me == 0:
+                relayout.convert(**case, target=dst, alone=True)
+            mpi.MPI_Finalize()
+            """,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 2, done)
+        for line in lines:
+            self.assertRegex(line, "^unsupported .*initialised MPI before; .*alone=True")
+        self.assertEqual(hashes(self.dst), self.want)
+
     def test_without_mpi(self) -> None:
         """A package without _mpi refuses to do everything several times."""
         package = self.folder / "package" / "relayout"

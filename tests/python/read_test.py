@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import os
@@ -162,6 +163,27 @@ class Read(Case):
         del memory
         self.assertTrue(numpy.array_equal(arrays[0], matrix[...]))
         self.assertTrue(numpy.shares_memory(*arrays))
+
+    def test_dlpack_types(self) -> None:
+        """What the capsule says, read as C: pointer, device, dims, type (code, bits, lanes)."""
+        codes = {"Int8": 0, "UInt16": 1, "Float32": 2, "BFloat16": 4, "Bool": 6}
+        values = {key: files.counting(key, [2, 3]) for key in codes}
+        files.write_ckpt(self.folder / "all.ckpt", values)
+        checkpoint = relayout.open(self.folder / "all.ckpt")
+        get = ctypes.pythonapi.PyCapsule_GetPointer
+        get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        for key, code in codes.items():
+            memory = checkpoint[key].dlpack()
+            self.assertEqual(memory.__dlpack_device__(), (1, 0))
+            capsule = memory.__dlpack__()
+            header = ctypes.string_at(get(capsule, b"dltensor"), 48)
+            data, device, _, dims, kind, bits, lanes, shape, _, offset = struct.unpack(
+                "<QiiiBBHQQQ", header
+            )
+            size = len(values[key].contents)
+            self.assertEqual((device, dims, kind, bits, lanes), (1, 2, code, size // 6 * 8, 1))
+            self.assertEqual(struct.unpack("<qq", ctypes.string_at(shape, 16)), (2, 3))
+            self.assertEqual(ctypes.string_at(data + offset, size), values[key].contents)
 
     def test_strings(self) -> None:
         note = self.open("rows")["note"]
