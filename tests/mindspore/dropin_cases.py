@@ -263,6 +263,7 @@ STRATEGIES = [
 def formats(function: str, source: str, other: str) -> list[Case]:
     """ckpt_to_safetensors and its inverse: `source` is a folder and extension, `other` a folder."""
     folder, extension = source.split()
+    late = "folders" if function == "ckpt_to_safetensors" else ""
     one = f"B/{folder}/rank_0/net.{extension}"
     return [
         call(function, "right, a file", one),
@@ -277,7 +278,7 @@ def formats(function: str, source: str, other: str) -> list[Case]:
         call(function, "another extension", "B/file"),
         call(function, "contents are text", f"B/text.{extension}"),
         call(function, "save_path is a file's name", one, "B/out.ckpt"),
-        call(function, "save_path is an existing file", one, "B/file", row="folders"),
+        call(function, "save_path is an existing file", one, "B/file", row=late),
         call(function, "save_path is a number", one, 5),
         call(function, "name_map is a list", one, None, [1]),
         call(function, "name_map is text", f"B/{folder}", None, "w"),

@@ -530,8 +530,8 @@ class Networks(Formats):
         self.assertEqual(ms.differences(net.values(), want), [])
 
     def test_optimizer_load(self) -> None:
-        """Row `optimizer load`: groups of an optimizer split, put together whole."""
-        layouts = {"w": Layout([4, 2], [[], [0]], 2)}
+        """Row `optimizer load`: an optimizer split among replicas on two mesh axes, made whole."""
+        layouts = {"w": Layout([2, 2, 2], [[], [1]], -1)}
         whole = {
             "w": worlds.random_bits(worlds.np.random.default_rng(3), "Float32", [4, 8], nan=False)
         }
@@ -541,6 +541,8 @@ class Networks(Formats):
         for rank in range(8):
             paths.append(str(self.src / f"rank_{rank}" / "net.ckpt"))
             ms.save(pathlib.Path(paths[-1]), world.held(world.source, rank))
+        with self.assertRaisesRegex(RuntimeError, "should have the same shape"):
+            THEIRS.load_distributed_checkpoint(Net(whole), paths, None, str(self.folder / "s.ckpt"))
         net = Net(whole)
         relayout.mindspore.load_distributed_checkpoint(
             net, paths, None, str(self.folder / "s.ckpt")

@@ -107,6 +107,8 @@ class _Formats:
         folder = _arguments.path(self._function, "save_path", save_path)
         if os.path.splitext(folder)[1]:
             raise self._wrong("save_path", f"{folder} looks like a file; name a folder")
+        if os.path.isfile(folder):
+            raise NotADirectoryError(f"{self._function}: save_path: {folder} is a file")
         return folder or None
 
     def _names(self, name_map: object) -> dict[str, str]:
