@@ -270,7 +270,8 @@ Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
     const std::string path = JoinPath(options_.directory, entry.name);
     if (const auto rank = RankOfFolder(entry.name); rank && entry.kind == FileKind::kDirectory) {
       RELAYOUT_RETURN_IF_ERROR(FilesToReplaceOfRank(*rank, path, replaced));
-    } else if (entry.kind == FileKind::kFile && IsUnifiedName(entry.name)) {
+    } else if (entry.kind == FileKind::kFile && IsUnifiedName(entry.name) &&
+               !(options_.keep_others && !options_.names.unified_file_count)) {
       RELAYOUT_RETURN_IF_ERROR(FilesToReplaceOfUnified(path, replaced));
     }
   }
@@ -293,9 +294,15 @@ Status CheckpointWriter::FilesToReplaceOfRank(int64_t rank, const std::string& f
   RELAYOUT_ASSIGN_OR_RETURN(const auto files, fs_.List(folder));
   for (const DirectoryEntry& file : files) {
     const std::string path = JoinPath(folder, file.name);
-    if (FormatOfName(file.name) && !IsPublished(rank, path)) replaced.push_back(path);
+    if (!FormatOfName(file.name) || IsPublished(rank, path) || IsOther(rank, path)) continue;
+    replaced.push_back(path);
   }
   return OkStatus();
+}
+
+// A file of a rank's folder that is to stay beside this set.
+bool CheckpointWriter::IsOther(int64_t rank, const std::string& path) const {
+  return options_.keep_others && (options_.names.unified_file_count || FinalPath(rank) != path);
 }
 
 Status CheckpointWriter::FilesToReplaceOfUnified(const std::string& path,
@@ -527,12 +534,14 @@ Status CheckpointWriter::MoveOldAway(const std::vector<std::string>& replaced) {
   return SyncAll(folders);
 }
 
-// Those of files that are written, replaced or not there any more; siblings keep theirs.
+// Those of files that are written, replaced or not there any more, and those of an older set whose
+// files stay: records are of one set. Siblings keep theirs.
 Result<std::vector<std::string>> CheckpointWriter::RecordsToReplace(
     const std::vector<std::string>& replaced) {
   std::vector<std::string> records;
   if (!options_.single_file.empty()) return records;
   const std::set<std::string> gone(replaced.begin(), replaced.end());
+  const bool all = options_.keep_others && options_.whole_set;
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(state_dir_));
   for (const DirectoryEntry& entry : entries) {
     const auto rank = RankOfFolder(entry.name);
@@ -540,7 +549,8 @@ Result<std::vector<std::string>> CheckpointWriter::RecordsToReplace(
     const auto record = ReadRecord(fs_, options_.directory, *rank);
     if (record.status().code() == StatusCode::kIoError) return record.status();
     const std::string path = record.ok() ? JoinPath(options_.directory, record->file_name) : "";
-    if (staged_.contains(*rank) || path.empty() || gone.contains(path) || !Exists(fs_, path)) {
+    if (all || staged_.contains(*rank) || path.empty() || gone.contains(path) ||
+        !Exists(fs_, path)) {
       records.push_back(entry.name);
     }
   }

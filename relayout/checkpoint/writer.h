@@ -65,6 +65,8 @@ struct CheckpointWriterOptions {
   // False: other ranks of the same generation may stand beside the ones written.
   bool whole_set = true;
   bool overwrite = false;
+  // Do not regard files that have no name of this set: they are neither in the way nor replaced.
+  bool keep_others = false;
   bool sync = true;
   // Append MindSpore's CRC-32 trailer (.ckpt only).
   bool crc_trailer = false;
@@ -142,6 +144,7 @@ class CheckpointWriter {
   Status AdoptOrRemove(const std::string& folder, std::unique_ptr<FileLock> lock);
   Result<bool> IsSetComplete();
   Status MakeStagingDirectory();
+  bool IsOther(int64_t rank, const std::string& path) const;
   // Final files that must make way; fails when they may not.
   Result<std::vector<std::string>> FilesToReplace();
   Result<std::vector<std::string>> FilesToReplaceInSet();

@@ -239,6 +239,42 @@ TEST(WriterTest, ReplacesASetAsAWhole) {
   EXPECT_FALSE(Exists(fs, "out/set/rank_2"));
 }
 
+TEST(WriterTest, KeepsFilesOfOtherNamesWhenTold) {
+  MemoryFileSystem fs;
+  ASSERT_TRUE(Publish(fs, {.generation = "g1", .ranks = {0, 1, 2}, .options = Options()}).ok());
+  fs.SetFile("out/set/part0.safetensors", "of a unified set");
+  const Files before = AllFiles(fs);
+  const auto paths = [&] {
+    std::vector<std::string> found;
+    for (const auto& [path, bytes] : AllFiles(fs)) found.push_back(path);
+    return found;
+  };
+  // Another prefix: nothing is in the way, nothing is replaced, and the records are the new set's.
+  auto options = Options();
+  options.keep_others = true;
+  options.names.prefix = "new-";
+  ASSERT_TRUE(Publish(fs, {.generation = "g2", .ranks = {0, 1}, .options = options}).ok());
+  EXPECT_EQ(paths(), (std::vector<std::string>{
+                         "out/set/.relayout/rank_0", "out/set/.relayout/rank_1",
+                         "out/set/part0.safetensors", "out/set/rank_0/checkpoint_0.ckpt",
+                         "out/set/rank_0/new-0.ckpt", "out/set/rank_1/checkpoint_1.ckpt",
+                         "out/set/rank_1/new-1.ckpt", "out/set/rank_2/checkpoint_2.ckpt"}));
+  for (const auto& [path, bytes] : before) {
+    if (path.find(".relayout") != std::string::npos) continue;
+    EXPECT_EQ(AllFiles(fs).at(path), bytes) << path;
+  }
+  // The same names: a set is replaced as a whole, when told to.
+  options.names.prefix = "checkpoint_";
+  EXPECT_EQ(Publish(fs, {.generation = "g3", .ranks = {0}, .options = options}).code(),
+            StatusCode::kAlreadyExists);
+  options.overwrite = true;
+  ASSERT_TRUE(Publish(fs, {.generation = "g3", .ranks = {0}, .options = options}).ok());
+  EXPECT_EQ(paths(),
+            (std::vector<std::string>{"out/set/.relayout/rank_0", "out/set/part0.safetensors",
+                                      "out/set/rank_0/checkpoint_0.ckpt",
+                                      "out/set/rank_0/new-0.ckpt", "out/set/rank_1/new-1.ckpt"}));
+}
+
 TEST(WriterTest, JoinsRanksOfOneGeneration) {
   MemoryFileSystem fs;
   auto options = Options();

@@ -40,8 +40,8 @@ std::string CommonPart(const TransformRequest& request) {
   for (const bool option :
        {request.contents.keep_extra, request.contents.allow_missing, request.contents.strict,
         request.check_replicas, request.trust_strategy, request.check_crc, request.overwrite,
-        request.sync, request.crc_trailer, request.remove_redundancy, request.resume,
-        request.target_file.empty()}) {
+        request.keep_others, request.sync, request.crc_trailer, request.remove_redundancy,
+        request.resume, request.target_file.empty()}) {
     writer.Int(option ? 1 : 0);
   }
   writer.Int(static_cast<int64_t>(request.replica_mode));

@@ -66,6 +66,9 @@ struct TransformRequest {
   // Nothing: the source's format, or what target_file's name says.
   std::optional<FileFormat> format;
   bool overwrite = false;
+  // Files in the target's rank folders that have no name of this set are neither in the way nor
+  // replaced: several sets lie side by side there, as MindSpore lets them.
+  bool keep_others = false;
   bool sync = true;
   bool crc_trailer = false;
   // Target ranks whose files are equal in every byte (data parallel): written each, or once.
