@@ -146,6 +146,7 @@ def request_of(
     trust_strategy: bool,
     check_crc: bool,
     overwrite: bool,
+    keep_others: bool,
     sync: bool,
     crc_trailer: bool,
     replicas: str,
@@ -180,6 +181,7 @@ def request_of(
         trust_strategy=trust_strategy,
         check_crc=check_crc,
         overwrite=overwrite,
+        keep_others=keep_others,
         sync=sync,
         crc_trailer=crc_trailer,
         remove_redundancy=remove_redundancy,
@@ -210,6 +212,7 @@ def convert(
     trust_strategy: bool = False,
     check_crc: bool = True,
     overwrite: bool = False,
+    keep_others: bool = False,
     sync: bool = True,
     crc_trailer: bool = False,
     replicas: str = "copy",
@@ -261,6 +264,8 @@ def convert(
         check_crc: Check the CRC trailers of source files that carry one.
         overwrite: Replace the checkpoints that ``target`` holds, all of them, once the new ones are
             whole.
+        keep_others: Leave files of ``target`` alone that have no name of the new set (of another
+            prefix, say), so that several sets lie side by side in the rank folders.
         sync: Wait until files are on disk. False is faster, but a power cut may lose them.
         crc_trailer: Append MindSpore's CRC trailers (``.ckpt`` only).
         replicas: How ranks get files that equal another rank's: "copy", "hardlink" (changing one
@@ -306,6 +311,7 @@ def convert(
         trust_strategy=trust_strategy,
         check_crc=check_crc,
         overwrite=overwrite,
+        keep_others=keep_others,
         sync=sync,
         crc_trailer=crc_trailer,
         replicas=replicas,

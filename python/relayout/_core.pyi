@@ -48,6 +48,7 @@ class TransformRequest:
     unified: UnifiedOptions | None
     format: FileFormat | None
     overwrite: bool
+    keep_others: bool
     sync: bool
     crc_trailer: bool
     replicas: ReplicaMode

@@ -66,6 +66,7 @@ void BindRequest(nb::module_& module) {
   request.def_rw("unified", &Request::unified, nb::for_setter(nb::arg("options").none()));
   request.def_rw("format", &Request::format, nb::for_setter(nb::arg("format").none()));
   request.def_rw("overwrite", &Request::overwrite);
+  request.def_rw("keep_others", &Request::keep_others);
   request.def_rw("sync", &Request::sync);
   request.def_rw("crc_trailer", &Request::crc_trailer);
   request.def_rw("replicas", &Request::replica_mode);

@@ -366,6 +366,43 @@ class Files(Differences):
         )
         self.assertTrue(relayout.verify(None, self.mine))
 
+    def test_other_files_stay(self) -> None:
+        """Of another prefix, or put there by somebody else; as with MindSpore."""
+        self.write_simple()
+        for target, side in ((self.mine, relayout.mindspore), (self.theirs, THEIRS)):
+            files.write_ckpt(target / "rank_0" / "trained-3_7.ckpt", {})
+            for prefix in ("a", "b", "a"):
+                side.transform_checkpoints(
+                    str(self.src),
+                    str(target),
+                    prefix,
+                    str(self.src_strategy),
+                    str(self.dst_strategy),
+                )
+            there = sorted(str(path.relative_to(target)) for path in target.glob("rank_*/*"))
+            self.assertEqual(
+                there,
+                [
+                    "rank_0/a0.ckpt",
+                    "rank_0/b0.ckpt",
+                    "rank_0/trained-3_7.ckpt",
+                    "rank_1/a1.ckpt",
+                    "rank_1/b1.ckpt",
+                ],
+            )
+
+    def test_in_place(self) -> None:
+        """Row `in place`."""
+        self.write_simple()
+        before = {path: path.read_bytes() for path in self.src.glob("*/*")}
+        self.mine = self.src
+        with self.assertRaisesRegex(relayout.InputError, "the target is the source"):
+            self.transform(relayout.mindspore)
+        self.assertEqual({path: path.read_bytes() for path in self.src.glob("*/*")}, before)
+        self.theirs = self.src
+        self.transform(THEIRS)
+        self.assertNotEqual({path: path.read_bytes() for path in self.src.glob("*/*")}, before)
+
     def test_paths(self) -> None:
         """Row `paths`: brackets in the source."""
         self.write_simple()

@@ -25,6 +25,9 @@ def convert(
 ) -> None:
     """relayout.convert() with `ranks` [rank], or all; replaces what is there.
 
+    Only files that have the names of the new ones are replaced: MindSpore's users keep several
+    conversions, by prefix, and trainings in the same folders.
+
     Each process works for itself, also under mpirun, as with MindSpore: scripts convert in one
     process while the others wait, and would wait for ever if these had a part in it.
 
@@ -37,6 +40,7 @@ def convert(
         "target_strategy": target_strategy,
         "ranks": () if rank is None else [rank],
         "overwrite": True,
+        "keep_others": True,
         "alone": True,
     }
     with _errors.translated(source_strategy, target_strategy, rank=rank):
