@@ -19,15 +19,25 @@ constexpr std::string_view kIndexEnding = ".safetensors.index.json";
 struct FolderContents {
   std::vector<std::string> maps;
   std::set<std::string> files;  // Safetensors.
-  std::string rank_folder;      // One of them, or empty.
+  std::string rank_folder;      // One of them that holds a checkpoint, or empty.
 };
+
+Result<bool> HoldsCheckpoint(FileSystem& fs, const std::string& folder) {
+  RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(folder));
+  return std::any_of(entries.begin(), entries.end(), [](const DirectoryEntry& entry) {
+    return entry.kind == FileKind::kFile && FormatOfName(entry.name);
+  });
+}
 
 Result<FolderContents> Look(FileSystem& fs, const std::string& directory) {
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(directory));
   FolderContents contents;
   for (const DirectoryEntry& entry : entries) {
-    if (entry.kind == FileKind::kDirectory && RankOfFolder(entry.name)) {
-      contents.rank_folder = entry.name;
+    if (entry.kind == FileKind::kDirectory && RankOfFolder(entry.name) &&
+        contents.rank_folder.empty()) {
+      RELAYOUT_ASSIGN_OR_RETURN(const bool holds,
+                                HoldsCheckpoint(fs, JoinPath(directory, entry.name)));
+      if (holds) contents.rank_folder = entry.name;
     }
     if (entry.kind != FileKind::kFile) continue;
     if (entry.name == kParamNameMapFile || entry.name.ends_with(kIndexEnding)) {

@@ -574,17 +574,32 @@ Status CheckpointWriter::MoveNewIn(const std::vector<std::string>& replaced) {
     }
     RELAYOUT_RETURN_IF_ERROR(Move(file.staged_path, file.final_path));
   }
-  // Folders of a larger set that was replaced; one with other files in it stays.
-  for (const std::string& path : replaced) {
-    if (path == options_.single_file || !RankOfFolder(BaseName(ParentPath(path)))) continue;
-    static_cast<void>(fs_.RemoveDirectory(ParentPath(path)));
-  }
+  RELAYOUT_RETURN_IF_ERROR(RemoveEmptyFolders(replaced));
   RELAYOUT_RETURN_IF_ERROR(SyncAll(folders));
   if (!options_.single_file.empty()) return OkStatus();
   for (const auto& [rank, file] : staged_) {
     RELAYOUT_RETURN_IF_ERROR(Move(StagedRecordPath(rank), RecordPath(options_.directory, rank)));
   }
   return SyncAll({state_dir_});
+}
+
+// Folders of the set that was replaced, and those that a dead run had emptied before; one with
+// other files in it stays.
+Status CheckpointWriter::RemoveEmptyFolders(const std::vector<std::string>& replaced) {
+  if (!options_.single_file.empty()) return OkStatus();
+  std::set<std::string> folders;
+  for (const std::string& path : replaced) {
+    if (RankOfFolder(BaseName(ParentPath(path)))) folders.insert(ParentPath(path));
+  }
+  RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs_.List(options_.directory));
+  for (const DirectoryEntry& entry : entries) {
+    const auto rank = RankOfFolder(entry.name);
+    if (!rank || entry.kind != FileKind::kDirectory) continue;
+    const bool is_of_our_set = !options_.names.unified_file_count && *rank < options_.rank_count;
+    if (!is_of_our_set) folders.insert(JoinPath(options_.directory, entry.name));
+  }
+  for (const std::string& folder : folders) static_cast<void>(fs_.RemoveDirectory(folder));
+  return OkStatus();
 }
 
 // In reverse: new files back into the staging folder, old ones to their names. Returns `cause`,

@@ -167,6 +167,7 @@ class CheckpointWriter {
   Status Move(const std::string& from, const std::string& to);
   Status MoveOldAway(const std::vector<std::string>& replaced);
   Status MoveNewIn(const std::vector<std::string>& replaced);
+  Status RemoveEmptyFolders(const std::vector<std::string>& replaced);
   Status SyncAll(const std::set<std::string>& folders);
   Status Rollback(const Status& cause);
   void RemoveEmptyState();
