@@ -79,7 +79,7 @@ _ARGUMENT_OF_OPTION = {
     "--trust-strategy": "trust_strategy=True",
     "--unified": "unify",
 }
-_OPTION = re.compile(r"(?<![\w/.=-])--[a-z][a-z-]*[a-z](?:=copy)?(?![\w/.-])")
+_OPTION = re.compile(r"(?<![\w/.=-])--[a-z][a-z-]*[a-z](?:=copy)?(?![\w/-]|\.\w)")
 
 
 def in_python(message: str) -> str:

@@ -18,6 +18,7 @@ import check_hashes
 import files
 from case import TUTORIAL, Case, everything, hashes, large_set, retrain
 from layouts import Layout, Strategy
+from relayout._errors import in_python
 
 import relayout
 
@@ -287,6 +288,21 @@ class Refusals(Case):
         again = pickle.loads(pickle.dumps(error))
         self.assertEqual((type(again), again.code, str(again)),
                          (relayout.InputError, "not_found", str(error)))  # fmt: skip
+
+
+class Words(unittest.TestCase):
+    def test_advice(self) -> None:
+        """Options become arguments; what only looks like one stays."""
+        for message, want in (
+            ("use --overwrite to replace it", "use overwrite=True to replace it"),
+            ("--rank 9: no such", "ranks 9: no such"),
+            ("(--no-crc-check: not)", "(check_crc=False: not)"),
+            ("give --allow-missing.", "give allow_missing=True."),
+            ("use --replicas=copy; or", 'use replicas="copy"; or'),
+            ("a--resume.ckpt, x/--force/y, --step.ckpt: bad", None),
+            ("srun --mpi=pmix", None),
+        ):
+            self.assertEqual(in_python(message), want or message)
 
 
 class Progress(Case):
