@@ -58,6 +58,7 @@ _ARGUMENT_OF_OPTION = {
     "--file-suffix": "file_suffix",
     "--format": "format",
     "--keep-extra": "keep_extra=True",
+    "--keep-others": "keep_others=True",
     "--memory": "memory",
     "--leave-out": "rename",
     "--no-crc-check": "check_crc=False",
