@@ -22,6 +22,8 @@ namespace relayout {
 // MindSpore's names.
 inline constexpr char kHyperParamFile[] = "hyper_param.safetensors";
 inline constexpr char kParamNameMapFile[] = "param_name_map.json";
+// Hugging Face's maps of names end so.
+inline constexpr std::string_view kModelIndexEnding = ".safetensors.index.json";
 
 struct TargetNames {
   // Rank r is rank_<r>/<prefix><r><extension> ...

@@ -13,8 +13,6 @@
 namespace relayout {
 namespace {
 
-constexpr std::string_view kIndexEnding = ".safetensors.index.json";
-
 // What lies directly in the folder.
 struct FolderContents {
   std::vector<std::string> maps;
@@ -40,7 +38,7 @@ Result<FolderContents> Look(FileSystem& fs, const std::string& directory) {
       if (holds) contents.rank_folder = entry.name;
     }
     if (entry.kind != FileKind::kFile) continue;
-    if (entry.name == kParamNameMapFile || entry.name.ends_with(kIndexEnding)) {
+    if (entry.name == kParamNameMapFile || entry.name.ends_with(kModelIndexEnding)) {
       contents.maps.push_back(entry.name);
     } else if (FormatOfName(entry.name) == FileFormat::kSafetensors) {
       contents.files.insert(entry.name);
@@ -87,10 +85,11 @@ Result<std::optional<UnifiedFiles>> FindUnifiedFiles(FileSystem& fs, const std::
     RELAYOUT_ASSIGN_OR_RETURN(found.map, ReadNameMap(fs, found.map_path));
     RELAYOUT_ASSIGN_OR_RETURN(names, FilesOfMap(directory, found, contents.files));
   } else if (names.size() - names.count(kHyperParamFile) > 1) {
-    return InvalidInput(Format(
-        "{}: holds {} and no {} or *{} that says which of them make up the model; give one "
-        "file, or rank folders",
-        directory, Count(std::ssize(names), "safetensors file"), kParamNameMapFile, kIndexEnding));
+    return InvalidInput(
+        Format("{}: holds {} and no {} or *{} that says which of them make up the model; give one "
+               "file, or rank folders",
+               directory, Count(std::ssize(names), "safetensors file"), kParamNameMapFile,
+               kModelIndexEnding));
   }
   int64_t number = 0;
   for (const std::string& name : names) found.path_of_rank[number++] = JoinPath(directory, name);

@@ -268,6 +268,11 @@ Result<std::vector<std::string>> CheckpointWriter::FilesToReplaceInSet() {
   std::vector<std::string> replaced;
   for (const DirectoryEntry& entry : entries) {
     const std::string path = JoinPath(options_.directory, entry.name);
+    // Beside it nobody could tell which set is meant, and its files have names that we do not know.
+    if (entry.kind == FileKind::kFile && entry.name.ends_with(kModelIndexEnding)) {
+      return AlreadyExists(
+          Format("{}: is the index of another model; write to another folder", path));
+    }
     if (const auto rank = RankOfFolder(entry.name); rank && entry.kind == FileKind::kDirectory) {
       RELAYOUT_RETURN_IF_ERROR(FilesToReplaceOfRank(*rank, path, replaced));
     } else if (entry.kind == FileKind::kFile && IsUnifiedName(entry.name) &&

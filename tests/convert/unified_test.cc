@@ -274,6 +274,26 @@ TEST(UnifiedTest, ReplacesOnlyWhenToldTo) {
   EXPECT_THAT(VerifyManifest(fs, manifest)->problems, IsEmpty());
 }
 
+// The index of a model of Hugging Face's: with it in the folder no reader could tell which set is
+// meant.
+TEST(UnifiedTest, RefusesAFolderWithAnIndexOfAnotherModel) {
+  MemoryFileSystem fs;
+  WriteSource(SixTensors(), fs);
+  fs.SetFile("unified/model.safetensors.index.json", R"({"weight_map":{}})");
+  fs.SetFile("unified/model-00001-of-00001.safetensors", "x");
+  const Files before = FilesUnder(fs, "unified");
+  TransformRequest by_rank = RequestOf(SixTensors());
+  by_rank.target_directory = "unified";
+  for (TransformRequest request : {UnifyRequest(SixTensors(), 1200), by_rank}) {
+    for (const bool overwrite : {false, true}) {
+      request.overwrite = overwrite;
+      EXPECT_THAT(TransformCheckpoints(fs, request).status().message(),
+                  HasSubstr("unified/model.safetensors.index.json: is the index of another model"));
+      EXPECT_EQ(Compare(FilesUnder(fs, "unified"), before), "");
+    }
+  }
+}
+
 TEST(UnifiedTest, ManifestFindsDamageAndStrangers) {
   MemoryFileSystem fs;
   WriteSource(SixTensors(), fs);
