@@ -304,6 +304,10 @@ void AddTransformCommand(CLI::App& app, int& exit_code) {
   command->add_flag(
       "--overwrite", request.overwrite,
       "Replace the checkpoints that DST holds, all of them, once the new ones are whole");
+  command->add_flag(
+      "--keep-others", request.keep_others,
+      "Leave checkpoints of other names in DST's rank folders alone; without it they are "
+      "in the way, or replaced");
   command->add_flag("--no-sync", options->no_sync,
                     "Do not wait for the disk: faster, but a power cut may lose files");
   command->add_flag("--resume", request.resume,

@@ -115,6 +115,16 @@ class Names(CliTest):
         self.ok("transform", src, self.folder / "dst2", *SRC_STRATEGY, "--file-suffix", "1-1_10")
 
 
+class KeepOthers(CliTest):
+    def test_two_prefixes_in_one_folder(self) -> None:
+        dst = self.folder / "dst"
+        self.ok("transform", *retrain(), dst, "--prefix", "a_")
+        self.refused(1, "transform", *retrain(), dst, "--prefix", "b_")
+        self.ok("transform", *retrain(), dst, "--prefix", "b_", "--keep-others")
+        self.assertEqual(sorted(path.name for path in (dst / "rank_1").iterdir()),
+                         ["a_1.ckpt", "b_1.ckpt"])  # fmt: skip
+
+
 class Redundancy(CliTest):
     def test_removed(self) -> None:
         self.ok("transform", *retrain(), self.folder / "full")
