@@ -68,7 +68,7 @@ Status CheckpointReader::Read(const ReadableValue& value, const Box& box,
   // A tied parameter is in several stages; the first that has all of the box serves.
   Status first_failure;
   for (const PlacedTensor& placed : value.placed) {
-    const Status status = ReadFrom(placed, value, box, bytes);
+    Status status = ReadFrom(placed, value, box, bytes);
     if (status.ok() || status.code() != StatusCode::kNotFound) return status;
     if (first_failure.ok()) first_failure = status;
   }
