@@ -124,7 +124,7 @@ class Verifier {
         Problem(Format("{} is in no file of {}", Printable(name), target_.spec.text()));
         continue;
       }
-      const Status whole = LogicalTensor::Open(fs_, target_, name).status();
+      Status whole = LogicalTensor::Open(fs_, target_, name).status();
       if (whole.code() == StatusCode::kIoError) return whole;
       if (!whole.ok()) Problem(whole.message());
     }
