@@ -219,6 +219,38 @@ TEST(UnifiedResumeTest, TasksAreGoneOnWithOneByOne) {
   }
 }
 
+// Enough for several chunks, shared by processes of which all die; others go on.
+TEST(UnifiedResumeTest, ProcessesShareIt) {
+  Random random(PrintedSeed());
+  World world = WithManyTensors(LargeWorld(), 4);
+  world.target.reset();
+  TransformRequest request = RequestOf(world);
+  request.format.reset();
+  request.unified = UnifiedOptions{.part_bytes = int64_t{5} << 20};
+  request.thread_count = 1;
+  MemoryFileSystem alone;
+  WriteSource(world, alone);
+  FaultFileSystem counting(alone);
+  const auto once = TransformCheckpoints(counting, request);
+  ASSERT_TRUE(once.ok()) << once.status().message();
+  ASSERT_GT(once->file_of_rank.size(), 2U);
+  const Files expected = FilesUnder(alone, "dst");
+  request.resume = true;
+  for (int i = 0; i < 12; ++i) {
+    MemoryFileSystem disk;
+    WriteSource(world, disk);
+    FaultFileSystem fs(disk);
+    const int64_t n = random.Below(counting.operation_count());
+    fs.FailAfter(n);
+    const auto processes = static_cast<int>(random.Between(1, 3));
+    static_cast<void>(Convert(processes, fs, request));
+    if (random.OneIn(2)) disk.LoseUnsynced();
+    const auto report = Convert(static_cast<int>(random.Between(1, 3)), disk, request);
+    ASSERT_TRUE(report.ok()) << report.status().message() << ", operation " << n;
+    ASSERT_EQ(Compare(FilesUnder(disk, "dst"), expected), "") << "operation " << n;
+  }
+}
+
 // What a run under another rename, or of other parts, left is not gone on with.
 TEST(UnifiedResumeTest, NoticesWhatChanged) {
   const auto change_of = [](int change) {
