@@ -7,7 +7,7 @@ import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, SupportsIndex, Union
 
 from relayout import _core
 from relayout._errors import InputError
@@ -33,6 +33,14 @@ class Step(NamedTuple):
 StepLike = Union[str, "tuple[int, int]"]
 
 
+def int64_of(name: str, value: SupportsIndex) -> int:
+    """Checks that an integer is one that the engine can take."""
+    number = operator.index(value)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise InputError(f"{name}={number} is out of range")
+    return number
+
+
 def step_of(step: StepLike | None) -> Step | None:
     """Checks a step."""
     if step is None:
@@ -41,9 +49,9 @@ def step_of(step: StepLike | None) -> Step | None:
         match = re.fullmatch(r"([0-9]+)_([0-9]+)", step)
         if match is None:
             raise InputError(f"step {step!r}: give 'EPOCH_STEP', e.g. '10_5', or (10, 5)")
-        return Step(int(match[1]), int(match[2]))
+        return Step(int64_of("step", int(match[1])), int64_of("step", int(match[2])))
     epoch, number = step
-    return Step(operator.index(epoch), operator.index(number))
+    return Step(int64_of("step", epoch), int64_of("step", number))
 
 
 def set_of(
@@ -78,7 +86,7 @@ def progress_of(progress: ProgressFunction | None) -> None:
 
 def rank_of(rank: int) -> int:
     """Checks a rank's number."""
-    number = operator.index(rank)
+    number = int64_of("rank", rank)
     if number < 0:
         raise InputError(f"rank {number}: ranks are counted from 0")
     return number
@@ -100,7 +108,7 @@ def threads_of(threads: int) -> int:
 def bytes_of(size: int | str, name: str = "memory") -> int:
     """268435456 or "256MiB" as bytes."""
     if not isinstance(size, str):
-        return operator.index(size)
+        return int64_of(name, size)
     number = _core.parse_bytes(size)
     if number is None:
         raise InputError(f"{name}={size!r} is not a size; write e.g. '256MiB' or '1GiB'")

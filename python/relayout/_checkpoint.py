@@ -277,6 +277,9 @@ class Checkpoint(Mapping[str, Tensor]):
             MissingTensorError: There is none of this name; it is a KeyError.
             InputError: What ranks store of it contradicts the strategy or each other.
         """
+        # As with any mapping; names are UTF-8.
+        if not isinstance(name, str) or not _is_utf8(name):
+            raise MissingTensorError(f"{self._text}: no tensor is called {name!r}")
         try:
             return Tensor(self._checkpoint, self._checkpoint.describe(name))
         except InputError as error:
@@ -285,7 +288,7 @@ class Checkpoint(Mapping[str, Tensor]):
             raise MissingTensorError(str(error)) from None
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._checkpoint.contains(name)
+        return isinstance(name, str) and _is_utf8(name) and self._checkpoint.contains(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -314,6 +317,14 @@ class Checkpoint(Mapping[str, Tensor]):
         rest = len(self) - _LISTED
         more = f"<p>... and {rest} more</p>" if rest > 0 else ""
         return f"<p>{html.escape(repr(self))}</p><table>{rows}</table>{more}"
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # Rows of a notebook's table.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import operator
 import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from relayout._arguments import (
     StepLike,
     StrPath,
     bytes_of,
+    int64_of,
     path_of,
     progress_of,
     ranks_of,
@@ -102,7 +102,9 @@ def unified_of(
         unify = UnifiedOptions()
     elif isinstance(unify, Mapping):
         unify = UnifiedOptions(**unify)
-    task, count = map(operator.index, unify.part or (0, 1))
+    elif not isinstance(unify, UnifiedOptions):
+        raise TypeError(f"unify={unify!r}: give True, UnifiedOptions or their dict")
+    task, count = (int64_of("part", number) for number in unify.part or (0, 1))
     if not 0 <= task < count:
         raise InputError(f"part=({task}, {count}): of n shares, give (0, n) to (n - 1, n)")
     return _core.UnifiedOptions(bytes_of(unify.part_bytes, "part_bytes"), task, count)

@@ -242,6 +242,12 @@ class Refusals(Case):
         self.refused("threads=2000", threads=2000)
         self.refused("rank -1", ranks=[-1])
         self.refused("ranks 9: .* has ranks 0-3", ranks=[9])
+        # Python's integers have no end, the engine's have.
+        for name, value in (("ranks", [1 << 70]), ("source", {1 << 70: "x"}),
+                            ("memory", 1 << 70), ("step", (1 << 70, 1)), ("step", f"{1 << 70}_1"),
+                            ("unify", {"part": (1, 1 << 70)}),
+                            ("unify", {"part_bytes": 1 << 70})):  # fmt: skip
+            self.refused(f"={1 << 70} is out of range", **{name: value})
         self.refused("step '3': give 'EPOCH_STEP'", step="3")
         self.refused(r"part=\(2, 2\)", unify={"part": (2, 2)})
         self.refused("target is an empty path", target="")
@@ -250,7 +256,7 @@ class Refusals(Case):
         self.refused("path of the checkpoint is empty", source="")
         for name, value in (("ranks", ["1"]), ("source", 3), ("threads", "2"), ("sync", "no"),
                             ("target", 1.5), ("source", {"0": "x"}), ("wrong", 1),
-                            ("rename", {"w": 3}), ("progress", 5)):  # fmt: skip
+                            ("rename", {"w": 3}), ("progress", 5), ("unify", 5)):  # fmt: skip
             wrong = {name: value}
             with self.assertRaises(TypeError, msg=str(wrong)):
                 relayout.convert(**{**retrain(), "target": self.folder / "dst", **wrong})

@@ -187,6 +187,13 @@ class Errors(Case):
             (TypeError, lambda: ms.rank_list_for_transform(0, self.folder / "s.ckpt")),
             (TypeError, lambda: ms.build_searched_strategy(self.folder / "s.ckpt")),
             (IndexError, lambda: ms.rank_list_for_transform(4, strategy, strategy)),
+            (IndexError, lambda: ms.rank_list_for_transform(1 << 70, strategy, strategy)),
+            (
+                IndexError,
+                lambda: ms.transform_checkpoint_by_rank(
+                    1 << 70, {0: str(strategy)}, self.folder / "x.ckpt", strategy, strategy
+                ),
+            ),
         ):
             for caught in (kind, ValueError, relayout.InputError):
                 with self.assertRaises(caught) as raised:

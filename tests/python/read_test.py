@@ -210,6 +210,10 @@ class Read(Case):
         self.assertIn("matrix", checkpoint)
         self.assertNotIn("no", checkpoint)
         self.assertIsNone(checkpoint.get("no"))
+        # As with any mapping, what cannot be a name is in it no more than another.
+        for key in (5, None, "matrix\udc80"):
+            self.assertNotIn(key, checkpoint)
+            self.assertIsNone(checkpoint.get(key))  # type: ignore[call-overload]
         with self.assertRaisesRegex(relayout.MissingTensorError, "^[^'\"]*near it: matrix"):
             checkpoint["matrux"]
 

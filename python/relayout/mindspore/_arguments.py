@@ -7,6 +7,8 @@ import operator
 import os
 from typing import Union
 
+from relayout._arguments import MAX_THREADS
+
 Path = Union[str, "os.PathLike[str]"]
 
 
@@ -62,7 +64,8 @@ def text(function: str, name: str, value: object) -> str:
 
 
 def threads(function: str, name: str, value: object) -> int:
-    """A number of threads. TypeError unless an int, ValueError below 1."""
+    """A number of threads, at most what the engine takes. TypeError unless an int, ValueError below
+    1."""
     try:
         count = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -70,7 +73,7 @@ def threads(function: str, name: str, value: object) -> int:
         raise TypeError(f"{function}: {name} must be a number of threads, not {what}") from None
     if count < 1:
         raise ValueError(f"{function}: {name} is {count}; it is a number of threads, at least 1")
-    return count
+    return min(count, MAX_THREADS)
 
 
 def most_threads(function: str, name: str, value: object) -> int:
