@@ -54,7 +54,8 @@ bool EndsWith(std::string_view name, const std::string& suffix) {
 }
 
 // Those of the suffix, and of several the shortest.
-Status KeepNamesWith(const std::string& suffix, Candidates& candidates) {
+Status KeepNamesWith(const std::string& suffix, Candidates& candidates,
+                     std::vector<std::string>& notes) {
   const std::string wanted = WithMark(suffix);
   std::vector<std::string> kept;
   std::copy_if(candidates.names.begin(), candidates.names.end(), std::back_inserter(kept),
@@ -67,17 +68,29 @@ Status KeepNamesWith(const std::string& suffix, Candidates& candidates) {
     return a.size() < b.size();
   };
   const size_t shortest = std::min_element(kept.begin(), kept.end(), by_length)->size();
+  const std::vector<std::string> all = kept;
   std::erase_if(kept, [&](const std::string& name) { return name.size() > shortest; });
   if (kept.size() > 1) {
     return InvalidInput(Format("{}: {} end in {}; give a longer suffix", candidates.folder,
                                JoinLimited(kept), Printable(wanted)));
   }
+  // 5 finds net-1_5 and net-11_5. One folder stands for all.
+  const auto step = StepOfName(kept[0]);
+  const bool is_of_tasks = step && std::all_of(all.begin(), all.end(), [&](const auto& name) {
+                             return StepOfName(name) == step;
+                           });
+  if (all.size() > 1 && !is_of_tasks && notes.empty()) {
+    notes.push_back(
+        Format("took {}, the shortest of {}, which all end in {}; a longer suffix takes "
+               "another",
+               JoinPath(candidates.folder, kept[0]), JoinLimited(all), Printable(wanted)));
+  }
   candidates.names = std::move(kept);
   return OkStatus();
 }
 
-Result<Candidates> ScanFolder(FileSystem& fs, const std::string& folder,
-                              const std::string& suffix) {
+Result<Candidates> ScanFolder(FileSystem& fs, const std::string& folder, const std::string& suffix,
+                              std::vector<std::string>& notes) {
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(folder));
   Candidates candidates{.folder = folder};
   for (const DirectoryEntry& entry : entries) {
@@ -91,7 +104,7 @@ Result<Candidates> ScanFolder(FileSystem& fs, const std::string& folder,
     return NotFound(Format("{}: holds no .ckpt or .safetensors file", folder));
   }
   if (suffix.empty()) return candidates;
-  RELAYOUT_RETURN_IF_ERROR(KeepNamesWith(suffix, candidates));
+  RELAYOUT_RETURN_IF_ERROR(KeepNamesWith(suffix, candidates, notes));
   return candidates;
 }
 
@@ -109,7 +122,7 @@ Result<CandidatesOfRank> ScanDirectory(FileSystem& fs, const std::string& direct
       continue;
     }
     const std::string folder = JoinPath(directory, entry.name);
-    RELAYOUT_ASSIGN_OR_RETURN(Candidates candidates, ScanFolder(fs, folder, suffix));
+    RELAYOUT_ASSIGN_OR_RETURN(Candidates candidates, ScanFolder(fs, folder, suffix, notes));
     const auto [existing, inserted] = ranks.emplace(*rank, std::move(candidates));
     if (!inserted) {
       return InvalidInput(

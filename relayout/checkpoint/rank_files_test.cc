@@ -161,6 +161,15 @@ TEST(FindRankFilesTest, ChoosesBySuffix) {
           << found.status().message();
     }
   }
+  // Another step or name was perhaps meant; a task of the same step was not.
+  EXPECT_EQ(
+      FindRankFiles(fs, "ckpt", {.suffix = "5"})->notes,
+      (std::vector<std::string>{
+          "took ckpt/rank_0/net_rank_0-1_5.safetensors, the shortest of "
+          "net_rank_0-11_5.safetensors, net_rank_0-1_5.safetensors, "
+          "net_rank_0_2-1_5.safetensors, which all end in _5; a longer suffix takes another"}));
+  EXPECT_EQ(FindRankFiles(fs, "ckpt", {.suffix = "st"})->notes.size(), 1U);
+  EXPECT_TRUE(FindRankFiles(fs, "ckpt", {.suffix = "1_5"})->notes.empty());
   fs.SetFile("ckpt/rank_0/nut_rank_0-1_5.safetensors", "x");
   EXPECT_NE(FindRankFiles(fs, "ckpt", {.suffix = "1_5"}).status().message().find("a longer suffix"),
             std::string::npos);
