@@ -18,6 +18,7 @@ struct Candidates {
   std::string folder;
   std::vector<std::string> names = {};
   std::optional<TrainingStep> last_save = {};  // By meta.json.
+  Status last_save_failure = {};               // It could not be read.
 };
 using CandidatesOfRank = std::map<int64_t, Candidates>;
 
@@ -97,8 +98,10 @@ Result<Candidates> ScanFolder(FileSystem& fs, const std::string& folder, const s
     if (entry.kind != FileKind::kFile) continue;
     if (FormatOfName(entry.name)) candidates.names.push_back(entry.name);
     if (entry.name != kLastSaveFile) continue;
-    RELAYOUT_ASSIGN_OR_RETURN(const LastSave save, ReadLastSave(fs, JoinPath(folder, entry.name)));
-    candidates.last_save = TrainingStep{save.epoch, save.step};
+    const auto save = ReadLastSave(fs, JoinPath(folder, entry.name));
+    // Another program's, or torn: it matters only where it is asked which step to take.
+    candidates.last_save_failure = save.status();
+    if (save.ok()) candidates.last_save = TrainingStep{save->epoch, save->step};
   }
   if (candidates.names.empty()) {
     return NotFound(Format("{}: holds no .ckpt or .safetensors file", folder));
@@ -195,6 +198,12 @@ Result<TrainingStep> LastCompleteStep(const CandidatesOfRank& ranks,
                                       std::vector<std::string>& notes) {
   const Candidates* earliest = nullptr;
   for (const auto& [rank, candidates] : ranks) {
+    if (const Status& failure = candidates.last_save_failure; !failure.ok()) {
+      return Status(failure.code(),
+                    Format("{}; it should say which step was saved last: --step takes one of {} "
+                           "without it",
+                           failure.message(), StepList(common)));
+    }
     if (!candidates.last_save) continue;
     if (earliest == nullptr || *candidates.last_save < *earliest->last_save) earliest = &candidates;
   }

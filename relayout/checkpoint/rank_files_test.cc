@@ -220,8 +220,15 @@ TEST(FindRankFilesTest, BelievesTheLastCompleteSave) {
   EXPECT_NE(FindRankFiles(fs, "ckpt")
                 .status()
                 .message()
-                .find("ckpt/rank_0/meta.json: the key last_epoch is missing"),
+                .find("ckpt/rank_0/meta.json: the key last_epoch is missing; it should say which "
+                      "step was saved last: --step takes one of 1_10, 1_20 without it"),
             std::string::npos);
+  EXPECT_TRUE(FindRankFiles(fs, "ckpt", {.step = TrainingStep{1, 20}}).ok());
+  EXPECT_TRUE(FindRankFiles(fs, "ckpt", {.suffix = "1_20"}).ok());
+  // Where there is nothing to choose, anybody's file of this name is nobody's business.
+  fs.SetFile("one/rank_0/net-1_10.ckpt", "x");
+  fs.SetFile("one/rank_0/meta.json", "torn");
+  EXPECT_TRUE(FindRankFiles(fs, "one").ok());
 }
 
 TEST(FindRankFilesTest, ReportsWhatItPassedOverAndChose) {
