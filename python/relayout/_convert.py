@@ -38,7 +38,7 @@ class Note(NamedTuple):
 
     kind: str
     """For programs: "left_out", "missing", "scratch", "carried", "unplaced", "disagreement",
-    "missing_rank", "choice", "dropped" or "rename_unused"."""
+    "missing_rank", "choice", "dropped", "rename_unused" or "empty"."""
     message: str
 
     @classmethod

@@ -53,7 +53,7 @@ struct ContentsOptions {
 // Something the user should know about a run that succeeds. `kind` is for programs.
 struct Note {
   // "left_out", "missing", "scratch", "carried", "unplaced", "disagreement", "missing_rank",
-  // "choice", "dropped", "rename_unused".
+  // "choice", "dropped", "rename_unused", "empty".
   std::string kind;
   std::string message;
 };

@@ -257,8 +257,25 @@ Status Conversion::Decide() {
   RELAYOUT_ASSIGN_OR_RETURN(files_,
                             PlanTargetFiles(contents_, ranks, format_, Metadata(), thread_count_));
   if (has_map) files_.push_back(PlanTextFile(unified_->map_file(), unified_->name_map));
+  NoteEmptyFiles();
   FindReplicas();
   return CheckPlans();
+}
+
+// Such a rank may be one of a stage without parameters, or one too many for those that replicas
+// share out.
+void Conversion::NoteEmptyFiles() {
+  if (format_ != FileFormat::kMindSporeCheckpoint) return;
+  std::vector<int64_t> ranks;
+  for (const TargetFile& file : files_) {
+    if (file.plan->values.empty()) ranks.push_back(file.rank);
+  }
+  if (ranks.empty()) return;
+  notes_.push_back({.kind = "empty",
+                    .message = Format("there is no value for rank {}: a .ckpt file without values "
+                                      "is empty, and readers refuse it, relayout's too; --format "
+                                      "safetensors writes files that can be read",
+                                      RankRuns(ranks))});
 }
 
 // The files of the set are the target's ranks.

@@ -90,6 +90,7 @@ class Conversion {
   Status CheckContents();
   Status CheckReplicas();
   Status ChooseSourceRanks();
+  void NoteEmptyFiles();
   void FindReplicas();
   Status CheckPlans();
   bool IsHeld(size_t value, int64_t rank) const;

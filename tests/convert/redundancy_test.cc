@@ -113,6 +113,33 @@ TEST(RedundancyTest, NeedsATargetStrategy) {
               HasSubstr("without a target strategy there are no replicas"));
 }
 
+// More replicas than values: who gets none is named, as nobody can read an empty .ckpt file.
+TEST(RedundancyTest, NamesRanksWithoutValues) {
+  World world;
+  world.tensors = {{.name = "w", .shape = {8}, .content = 3}};
+  world.source = WorldSide{{.device_count = 1, .layouts = {{"w", ParseSpec("{} (-)")}}}};
+  world.target = WorldSide{{.device_count = 4, .layouts = {{"w", ParseSpec("{a:4} (-)")}}}};
+  MemoryFileSystem fs;
+  WriteSource(world, fs);
+  TransformRequest request = WithoutRedundancy(world);
+  const auto report = TransformCheckpoints(fs, request);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  ASSERT_EQ(report->notes.size(), 1U);
+  EXPECT_EQ(report->notes[0].kind, "empty");
+  EXPECT_THAT(report->notes[0].message, HasSubstr("no value for rank 1-3: a .ckpt file"));
+  // What the note advises.
+  request.format = FileFormat::kSafetensors;
+  request.overwrite = true;
+  const auto in_safetensors = TransformCheckpoints(fs, request);
+  ASSERT_TRUE(in_safetensors.ok()) << in_safetensors.status().message();
+  EXPECT_THAT(in_safetensors->notes, IsEmpty());
+  TransformRequest back;
+  back.source.path = "dst";
+  back.source.strategy_path = request.target_strategy_path;
+  back.target_directory = "back";
+  EXPECT_TRUE(TransformCheckpoints(fs, back).ok());
+}
+
 // A lost file is a lost value, and said to be one.
 TEST(RedundancyTest, VerifyFindsWhatIsLost) {
   const World world = FourRanks();

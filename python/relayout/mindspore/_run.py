@@ -11,7 +11,7 @@ from relayout.mindspore import _errors
 
 _LOG = logging.getLogger("relayout.mindspore")
 # What tells that the target has less than somebody might expect; other notes are information.
-_WARNINGS = ("left_out", "missing", "unplaced", "disagreement", "missing_rank")
+_WARNINGS = ("left_out", "missing", "unplaced", "disagreement", "missing_rank", "empty")
 
 
 def convert(
