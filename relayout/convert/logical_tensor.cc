@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "relayout/base/checked_math.h"
 #include "relayout/base/text.h"
 
 namespace relayout {
@@ -143,7 +144,14 @@ Status LogicalTensor::CutWhole(const LayoutSpec& spec, const Dims& slice) {
       shape_[0] = 0;
       for (const int64_t rows : spec.uneven_rows) shape_[0] += rows;
     } else {
-      shape_[d] = slice[d] * MeshCount(spec, d) * (d == 0 ? GroupSize(spec) : 1);
+      // A slice without elements may state any length.
+      const int64_t pieces = MeshCount(spec, d) * (d == 0 ? GroupSize(spec) : 1);
+      const auto length = CheckedMul(slice[d], pieces);
+      if (!length) {
+        return InvalidInput(Format("dim {} = {} of a slice, times {}, overflows", d, slice[d],
+                                   Count(pieces, "piece")));
+      }
+      shape_[d] = *length;
     }
     RELAYOUT_ASSIGN_OR_RETURN(Cuts cuts, CutsByDefinition(spec, d, shape_[d]));
     cuts_.push_back(std::move(cuts));

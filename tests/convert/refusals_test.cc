@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "relayout/base/text.h"
+#include "relayout/convert/compare.h"
 #include "relayout/convert/load_strategy.h"
 #include "relayout/convert/merge_strategies.h"
 #include "relayout/convert/rank_list.h"
@@ -601,6 +602,23 @@ TEST(MergeStrategiesTest, AppearsWholeOrNotAtAll) {
       }
     }
   }
+}
+
+// A slice without elements may state any length; that of the whole need not exist.
+TEST(RefusalTest, DiffOfLengthsThatOverflow) {
+  MemoryFileSystem fs;
+  World world;
+  world.source = WorldSide{{.device_count = 4, .layouts = {{"x", Spec("{a:4} (-,a)")}}}};
+  const std::string file = FileOf(FileFormat::kMindSporeCheckpoint,
+                                  {{"x", {.shape = {0, int64_t{1} << 61}, .bytes = ""}}});
+  for (int rank = 0; rank < 4; ++rank) fs.SetFile(Format("src/rank_{}/net.ckpt", rank), file);
+  DiffRequest diff;
+  diff.a.path = diff.b.path = "src";
+  diff.a.strategy_path = diff.b.strategy_path =
+      WriteStrategy(world, *world.source, StrategyForm::kProtobuf, "src_strategy", fs);
+  EXPECT_THAT(
+      DiffCheckpoints(fs, diff).status().message(),
+      testing::HasSubstr("x: dim 1 = 2305843009213693952 of a slice, times 4 pieces, overflows"));
 }
 
 }  // namespace
