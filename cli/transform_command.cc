@@ -154,7 +154,7 @@ void PrintText(const TransformReport& report, double seconds) {
                Count(report.target_rank_count, report.is_unified ? "file" : "rank"),
                Count(report.value_count, "value"), HumanBytes(report.target_bytes),
                WorkText(report, seconds)));
-  if (!report.is_complete) {
+  if (!report.is_complete && !report.source_ranks_read.empty()) {
     const int64_t count = std::ssize(report.source_ranks_read);
     Print(Format("  read {} from {}", HumanBytes(report.read_bytes),
                  report.source_is_unified

@@ -97,6 +97,21 @@ class Tensor:
         array = array.reshape([len(selection.ranges[d]) for d in selection.result if d is not None])
         return array.reshape(selection.shape)
 
+    def __iter__(self) -> Iterator[numpy.ndarray[Any, Any]]:
+        """Row by row, each read when it is asked for."""
+        if not self.shape:
+            raise TypeError(f"{self.name}: iteration over a 0-d tensor")
+        return (self[row] for row in range(self.shape[0]))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"{self.name}: len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        """A tensor is there, whatever it holds."""
+        return True
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> numpy.ndarray[Any, Any]:
         """The whole tensor, for ``numpy.asarray(tensor)``."""
         if copy is False:

@@ -112,8 +112,8 @@ Result<Candidates> ScanFolder(FileSystem& fs, const std::string& folder, const s
 }
 
 Result<CandidatesOfRank> ScanDirectory(FileSystem& fs, const std::string& directory,
+                                       const std::vector<DirectoryEntry>& entries,
                                        const std::string& suffix, std::vector<std::string>& notes) {
-  RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(directory));
   CandidatesOfRank ranks;
   std::vector<std::string> passed_over;
   for (const DirectoryEntry& entry : entries) {
@@ -316,9 +316,16 @@ std::optional<int64_t> RankOfFolder(std::string_view folder_name) {
 
 Result<RankFiles> FindRankFiles(FileSystem& fs, const std::string& directory,
                                 const FileChoice& choice) {
+  RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(directory));
+  return FindRankFiles(fs, directory, entries, choice);
+}
+
+Result<RankFiles> FindRankFiles(FileSystem& fs, const std::string& directory,
+                                const std::vector<DirectoryEntry>& entries,
+                                const FileChoice& choice) {
   RankFiles found;
   RELAYOUT_ASSIGN_OR_RETURN(const CandidatesOfRank ranks,
-                            ScanDirectory(fs, directory, choice.suffix, found.notes));
+                            ScanDirectory(fs, directory, entries, choice.suffix, found.notes));
   RELAYOUT_ASSIGN_OR_RETURN(found.format, CommonFormat(ranks));
   const bool several = std::any_of(ranks.begin(), ranks.end(),
                                    [](const auto& entry) { return entry.second.names.size() > 1; });

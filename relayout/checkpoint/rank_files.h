@@ -68,6 +68,10 @@ struct FileChoice {
 // is common to all ranks, files of one folder cannot be compared, or ranks are of different steps.
 Result<RankFiles> FindRankFiles(FileSystem& fs, const std::string& directory,
                                 const FileChoice& choice = {});
+// The same with the entries of `directory`, for who listed it already.
+Result<RankFiles> FindRankFiles(FileSystem& fs, const std::string& directory,
+                                const std::vector<DirectoryEntry>& entries,
+                                const FileChoice& choice);
 
 // "rank_12" -> 12; nothing for other names.
 std::optional<int64_t> RankOfFolder(std::string_view folder_name);

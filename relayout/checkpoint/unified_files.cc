@@ -17,7 +17,7 @@ namespace {
 struct FolderContents {
   std::vector<std::string> maps;
   std::set<std::string> files;  // Safetensors.
-  std::string rank_folder;      // One of them that holds a checkpoint, or empty.
+  std::vector<std::string> rank_folders;
 };
 
 Result<bool> HoldsCheckpoint(FileSystem& fs, const std::string& folder) {
@@ -27,15 +27,11 @@ Result<bool> HoldsCheckpoint(FileSystem& fs, const std::string& folder) {
   });
 }
 
-Result<FolderContents> Look(FileSystem& fs, const std::string& directory) {
-  RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(directory));
+FolderContents ContentsOf(const std::vector<DirectoryEntry>& entries) {
   FolderContents contents;
   for (const DirectoryEntry& entry : entries) {
-    if (entry.kind == FileKind::kDirectory && RankOfFolder(entry.name) &&
-        contents.rank_folder.empty()) {
-      RELAYOUT_ASSIGN_OR_RETURN(const bool holds,
-                                HoldsCheckpoint(fs, JoinPath(directory, entry.name)));
-      if (holds) contents.rank_folder = entry.name;
+    if (entry.kind == FileKind::kDirectory && RankOfFolder(entry.name)) {
+      contents.rank_folders.push_back(entry.name);
     }
     if (entry.kind != FileKind::kFile) continue;
     if (entry.name == kParamNameMapFile || entry.name.ends_with(kModelIndexEnding)) {
@@ -45,6 +41,16 @@ Result<FolderContents> Look(FileSystem& fs, const std::string& directory) {
     }
   }
   return contents;
+}
+
+// A rank folder that holds a checkpoint, or nothing: a killed run may leave empty ones.
+Result<std::string> RankFolderInUse(FileSystem& fs, const std::string& directory,
+                                    const FolderContents& contents) {
+  for (const std::string& folder : contents.rank_folders) {
+    RELAYOUT_ASSIGN_OR_RETURN(const bool holds, HoldsCheckpoint(fs, JoinPath(directory, folder)));
+    if (holds) return folder;
+  }
+  return std::string();
 }
 
 // The files that the map names, and MindSpore's hyper parameters beside them.
@@ -65,11 +71,13 @@ Result<std::set<std::string>> FilesOfMap(const std::string& directory, const Uni
 
 }  // namespace
 
-Result<std::optional<UnifiedFiles>> FindUnifiedFiles(FileSystem& fs, const std::string& directory) {
-  RELAYOUT_ASSIGN_OR_RETURN(const FolderContents contents, Look(fs, directory));
-  if (contents.maps.empty() && (contents.files.empty() || !contents.rank_folder.empty())) {
-    return std::optional<UnifiedFiles>();
-  }
+Result<std::optional<UnifiedFiles>> FindUnifiedFiles(FileSystem& fs, const std::string& directory,
+                                                     const std::vector<DirectoryEntry>& entries) {
+  const FolderContents contents = ContentsOf(entries);
+  if (contents.maps.empty() && contents.files.empty()) return std::optional<UnifiedFiles>();
+  RELAYOUT_ASSIGN_OR_RETURN(const std::string rank_folder,
+                            RankFolderInUse(fs, directory, contents));
+  if (contents.maps.empty() && !rank_folder.empty()) return std::optional<UnifiedFiles>();
   if (contents.maps.size() > 1) {
     return InvalidInput(Format("{}: holds several maps of names, {}; leave one of them", directory,
                                JoinLimited(contents.maps)));
@@ -78,9 +86,9 @@ Result<std::optional<UnifiedFiles>> FindUnifiedFiles(FileSystem& fs, const std::
   std::set<std::string> names = contents.files;
   if (!contents.maps.empty()) {
     found.map_path = JoinPath(directory, contents.maps[0]);
-    if (!contents.rank_folder.empty()) {
+    if (!rank_folder.empty()) {
       return InvalidInput(Format("both kinds of checkpoint are there: {} and {}; leave one of them",
-                                 found.map_path, JoinPath(directory, contents.rank_folder)));
+                                 found.map_path, JoinPath(directory, rank_folder)));
     }
     RELAYOUT_ASSIGN_OR_RETURN(found.map, ReadNameMap(fs, found.map_path));
     RELAYOUT_ASSIGN_OR_RETURN(names, FilesOfMap(directory, found, contents.files));

@@ -33,7 +33,9 @@ struct UnifiedFiles {
 
 // Nothing when `directory` holds no such model but, say, rank folders. Fails when it holds both,
 // several files without a map, two maps, or not all files of its map.
-Result<std::optional<UnifiedFiles>> FindUnifiedFiles(FileSystem& fs, const std::string& directory);
+// `entries` are those of `directory`.
+Result<std::optional<UnifiedFiles>> FindUnifiedFiles(FileSystem& fs, const std::string& directory,
+                                                     const std::vector<DirectoryEntry>& entries);
 
 // Are the tensors where the map says, and each in one file only?
 Status CheckUnifiedFiles(const UnifiedFiles& files, const Catalog& catalog);

@@ -19,9 +19,11 @@ Result<RankFiles> FilesOf(FileSystem& fs, const CheckpointSetSpec& spec,
   if (spec.files.empty()) {
     RELAYOUT_ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(spec.path));
     if (info.kind == FileKind::kDirectory) {
-      RELAYOUT_ASSIGN_OR_RETURN(unified, FindUnifiedFiles(fs, spec.path));
+      RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(spec.path));
+      RELAYOUT_ASSIGN_OR_RETURN(unified, FindUnifiedFiles(fs, spec.path, entries));
       if (!unified) {
-        return FindRankFiles(fs, spec.path, {.step = spec.step, .suffix = spec.file_suffix});
+        return FindRankFiles(fs, spec.path, entries,
+                             {.step = spec.step, .suffix = spec.file_suffix});
       }
       found.path_of_rank = unified->path_of_rank;
       found.format = FileFormat::kSafetensors;

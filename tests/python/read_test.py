@@ -232,6 +232,20 @@ class Read(Case):
         self.assertEqual(checkpoint["matrix"].read((slice(2, 4),)),
                          WHOLE["matrix"].part((slice(2, 4), slice(0, 12))).contents)  # fmt: skip
 
+    @unittest.skipUnless(numpy, "needs numpy and ml_dtypes")
+    def test_rows_one_by_one(self) -> None:
+        checkpoint = self.open("mesh")
+        cube = checkpoint["cube"]
+        self.assertEqual(len(cube), 4)
+        for row, expected in zip(cube, cube[...]):
+            self.assertTrue(numpy.array_equal(row, expected))
+        self.assertEqual(len(list(cube)), 4)
+        self.assertTrue(cube)
+        with self.assertRaisesRegex(TypeError, "note: iteration over a 0-d tensor"):
+            iter(checkpoint["note"])
+        with self.assertRaisesRegex(TypeError, r"note: len\(\) of a 0-d tensor"):
+            len(checkpoint["note"])
+
     def test_bad_indices(self) -> None:
         matrix = self.open("rows")["matrix"]
         for index, error in (
