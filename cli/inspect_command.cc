@@ -201,11 +201,8 @@ Result<std::vector<Placement>> FindDrawn(const Strategy& strategy, const std::st
   if (!placements.empty()) return placements;
   NearNames near(name);
   for (const std::string_view known : strategy.Names()) near.Consider(known);
-  std::vector<std::string> names;
-  for (const std::string& each : near.Best()) names.push_back(Printable(each));
-  return NotFound(Format(
-      "--draw {}: {} does not name this parameter{}", Printable(name), path,
-      names.empty() ? "; `relayout inspect` lists the names" : "; near it: " + JoinLimited(names)));
+  return NotFound(Format("--draw {}: {} does not name this parameter{}", Printable(name), path,
+                         near.Hint("; `relayout inspect` lists the names")));
 }
 
 void PrintDrawn(const Strategy& strategy, int64_t first_stage, const std::string& name,

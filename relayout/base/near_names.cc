@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "relayout/base/text.h"
+
 namespace relayout {
 namespace {
 
@@ -34,6 +36,13 @@ std::vector<std::string> NearNames::Best(size_t limit) const {
     names.push_back(candidates_[i].name);
   }
   return names;
+}
+
+std::string NearNames::Hint(std::string_view otherwise) const {
+  std::vector<std::string> names = Best();
+  if (names.empty()) return std::string(otherwise);
+  for (std::string& name : names) name = Printable(name);
+  return "; near it: " + JoinLimited(names);
 }
 
 size_t EditDistance(std::string_view a, std::string_view b) {

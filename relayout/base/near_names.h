@@ -24,6 +24,8 @@ class NearNames {
   void Consider(std::string_view name);
   // At most `limit`, the nearest first, equally near ones in the order in which they were shown.
   std::vector<std::string> Best(size_t limit = 5) const;
+  // These for a message: "; near it: a, b"; `otherwise` when there are none.
+  std::string Hint(std::string_view otherwise) const;
 
  private:
   struct Candidate {

@@ -36,10 +36,8 @@ Result<ReadableValue> CheckpointReader::Describe(std::string_view name) const {
   if (!set_.catalog.Contains(name)) {
     NearNames near(name);
     for (const std::string_view there : set_.catalog.names()) near.Consider(there);
-    std::vector<std::string> names;
-    for (const std::string& there : near.Best()) names.push_back(Printable(there));
-    return NotFound(Format("{}: no value is called {}{}", set_.spec.text(), Printable(name),
-                           names.empty() ? "" : "; near it: " + JoinLimited(names)));
+    return NotFound(
+        Format("{}: no value is called {}{}", set_.spec.text(), Printable(name), near.Hint("")));
   }
   auto source = DescribeValue(set_, name);
   if (!source.ok()) return source.status().WithContext(Printable(name));

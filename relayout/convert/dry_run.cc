@@ -232,20 +232,10 @@ class DryRunner {
         if (!is_there) near.Consider(value.name);
       }
       if (is_there) continue;
-      const auto names = near.Best();
       return NotFound(Format("--explain {}: the target has no value of this name{}",
-                             Printable(wanted),
-                             names.empty() ? "; `relayout inspect` lists the names"
-                                           : "; near it: " + JoinLimited(Printables(names))));
+                             Printable(wanted), near.Hint("; `relayout inspect` lists the names")));
     }
     return OkStatus();
-  }
-
-  static std::vector<std::string> Printables(const std::vector<std::string>& names) {
-    std::vector<std::string> printable;
-    printable.reserve(names.size());
-    for (const std::string& name : names) printable.push_back(Printable(name));
-    return printable;
   }
 
   // Plans all values as a transform does: in order, with one chooser.
