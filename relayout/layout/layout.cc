@@ -2,7 +2,9 @@
 #include "relayout/layout/layout.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "relayout/base/checked_math.h"
@@ -105,7 +107,76 @@ size_t HashOf(const LayoutSpec& spec) {
   return static_cast<size_t>(hash);
 }
 
+// A cut as ranks see it: rank r is in piece (r / stride) % pieces.
+struct StridedCut {
+  int64_t pieces = 1;
+  int64_t stride = 1;
+  friend bool operator==(const StridedCut&, const StridedCut&) = default;
+};
+
+// Adds a further cut inside the last one; two that count on are one.
+void AddCut(StridedCut cut, std::vector<StridedCut>& cuts) {
+  if (cut.pieces == 1) return;
+  if (!cuts.empty() && cuts.back().stride == cut.pieces * cut.stride) {
+    cut.pieces *= cuts.back().pieces;
+    cuts.pop_back();
+  }
+  cuts.push_back(cut);
+}
+
+int64_t StrideOf(const LayoutSpec& spec, int axis) {
+  return std::accumulate(spec.mesh.begin() + axis + 1, spec.mesh.end(), int64_t{1},
+                         std::multiplies<int64_t>());
+}
+
+// The optimizer split of groups of `count` replicas as strided cuts, outermost first; nothing when
+// a group ends inside an axis that its size does not divide.
+std::optional<std::vector<StridedCut>> OptimizerCuts(const LayoutSpec& spec,
+                                                     const std::vector<int>& unused_axes,
+                                                     int64_t count) {
+  // As cuts of their own, so that axes which count on are one.
+  std::vector<StridedCut> unused;
+  for (const int axis : unused_axes) {
+    AddCut({spec.mesh[static_cast<size_t>(axis)], StrideOf(spec, axis)}, unused);
+  }
+  std::vector<StridedCut> cuts;
+  for (auto cut = unused.rbegin(); cut != unused.rend() && count > 1; ++cut) {
+    const int64_t pieces = std::min(cut->pieces, count);
+    if (cut->pieces % pieces != 0 || count % pieces != 0) return std::nullopt;
+    cuts.push_back({pieces, cut->stride});
+    count /= pieces;
+  }
+  std::reverse(cuts.begin(), cuts.end());
+  return cuts;
+}
+
 }  // namespace
+
+std::vector<std::vector<std::pair<int64_t, int64_t>>> Layout::StridedCuts() const {
+  std::vector<std::vector<std::pair<int64_t, int64_t>>> result;
+  for (size_t d = 0; d < dim_count(); ++d) {
+    std::vector<StridedCut> cuts;
+    for (const int axis : spec().dim_axes[d]) {
+      AddCut({spec().mesh[static_cast<size_t>(axis)], StrideOf(spec(), axis)}, cuts);
+    }
+    if (d == 0 && optimizer_count() > 1) {
+      const auto more = OptimizerCuts(spec(), facts_->unused_axes, optimizer_count());
+      if (more) {
+        for (const StridedCut& cut : *more) AddCut(cut, cuts);
+      } else {
+        cuts.push_back({optimizer_count(), 0});
+      }
+    }
+    result.emplace_back();
+    for (const StridedCut& cut : cuts) result.back().emplace_back(cut.pieces, cut.stride);
+  }
+  return result;
+}
+
+bool HoldSameShards(const Layout& a, const Layout& b) {
+  return a.device_count() == b.device_count() && a.dim_count() == b.dim_count() &&
+         a.spec().uneven_rows == b.spec().uneven_rows && a.StridedCuts() == b.StridedCuts();
+}
 
 Result<Layout> Layout::Create(LayoutSpec spec) {
   if (spec.mesh.size() > kMaxDims || spec.dim_axes.size() > kMaxDims) {

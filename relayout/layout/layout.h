@@ -96,6 +96,11 @@ class Layout {
   // @post CellOf(RankOf(c, i)) == c and ReplicaOf(RankOf(c, i)) == i
   int64_t RankOf(const Dims& cell, int64_t replica) const;
 
+  // Of each dimension its cuts as ranks see them, outermost first, as (pieces, stride): rank r is
+  // in piece (r / stride) % pieces of what the cuts before made. The same for all ways to write a
+  // mesh. The optimizer split is a cut of dimension 0; one that no strides say has stride 0.
+  std::vector<std::vector<std::pair<int64_t, int64_t>>> StridedCuts() const;
+
   // Cells in C order: a number in [0, shard_count()) and back.
   int64_t ShardIndexOf(const Dims& cell) const;
   Dims CellOfShard(int64_t shard_index) const;
@@ -125,6 +130,10 @@ class Layout {
 
   std::shared_ptr<const Facts> facts_;
 };
+
+// True when each rank holds the same pieces under both, however their meshes are written:
+//   {a:8} (-)  and  {a:4,b:2} (-);   {a:2,b:4} (a*b)  and  {a:8} (a)
+bool HoldSameShards(const Layout& a, const Layout& b);
 
 // Makes equal layouts share: what is built from many parameters passes them through one pool.
 //

@@ -125,6 +125,31 @@ TEST(Layout, NotationRoundTripsInAllSmallWorlds) {
   }
 }
 
+TEST(Layout, HoldSameShardsAsTheirRanksDoInAllSmallWorlds) {
+  // What all ranks hold, as text, and the layouts that say so.
+  std::map<std::string, std::vector<Layout>> worlds;
+  for (const Layout& layout : AllSmallLayouts()) {
+    std::string cells = ToText(layout.grid());
+    for (int64_t rank = 0; rank < layout.device_count(); ++rank) {
+      cells += ToText(layout.CellOf(rank));
+    }
+    worlds[cells].push_back(layout);
+  }
+  const Layout* before = nullptr;
+  for (const auto& [cells, layouts] : worlds) {
+    for (const Layout& layout : layouts) {
+      EXPECT_TRUE(HoldSameShards(layouts[0], layout))
+          << ToText(layouts[0]) << " and " << ToText(layout);
+    }
+    if (before != nullptr) {
+      EXPECT_FALSE(HoldSameShards(*before, layouts[0]))
+          << ToText(*before) << " and " << ToText(layouts[0]);
+    }
+    before = &layouts[0];
+  }
+  EXPECT_GT(worlds.size(), 100U);
+}
+
 TEST(Layout, TheExampleOfTheHeader) {
   const auto tensor = ParseTensor("{a:2,b:2,c:2} f32[784,512] @ (-,b) opt:4");
   ASSERT_TRUE(tensor.ok()) << tensor.status().message();
