@@ -156,7 +156,7 @@ Result<OperatorLayout> LayOut(const Operator& op, const OperatorAxes& axes,
   }
   if (repeats > 1 && !order.repeats_on_the_left) mesh.push_back(repeats);
   OperatorLayout layout;
-  layout.axis_cuts = axis_cuts;
+  layout.cuts = ToCuts(axes, axis_cuts);
   for (const std::vector<int>& dims : axes.inputs) {
     layout.inputs.push_back(ToLayout(dims, mesh, mesh_axis_of));
   }

@@ -64,7 +64,8 @@ struct MeshOrder {
 
 // An operator's tensors on the devices of a stage.
 struct OperatorLayout {
-  AxisCuts axis_cuts;
+  // Of each input; what MindSpore's files call the operator's strategy.
+  Cuts cuts;
   std::vector<Layout> inputs;
   std::vector<Layout> outputs;
 };
