@@ -161,25 +161,15 @@ Result<StrategyFile> MergeStageFiles(FileSystem& fs, const std::string& director
     const auto [first, inserted] = file_of_stage.emplace(named.file.stages[0].stage, &named);
     if (!inserted) RELAYOUT_RETURN_IF_ERROR(CheckSameLayouts(*first->second, named));
   }
-  StrategyFile merged;
-  merged.merged = true;
-  merged.current_stage = 1;
+  std::vector<StrategyFile> stage_files;
   for (const auto& [stage, named] : file_of_stage) {
-    if (stage != std::ssize(merged.stages)) {
+    if (stage != std::ssize(stage_files)) {
       return InvalidInput(Format("{}: no file is of stage {}, but {} is of stage {}", directory,
-                                 merged.stages.size(), named->path, stage));
+                                 stage_files.size(), named->path, stage));
     }
-    merged.stages.push_back({.stage = stage, .layouts = named->file.stages[0].layouts});
-    for (StrategyFile::Operator op : named->file.operators) {
-      op.stage = stage;
-      merged.operators.push_back(std::move(op));
-    }
-    // What tells a reader of the merged file that a stage without parameters exists.
-    if (!HasLayouts(named->file) && named->file.operators.empty()) {
-      merged.operators.push_back(
-          {.name = Format("stage_{}_without_parameters", stage), .stage = stage, .strategy = {}});
-    }
+    stage_files.push_back(named->file);
   }
+  StrategyFile merged = MergedStages(std::move(stage_files));
   for (const NamedFile& file : merged_already) {
     RELAYOUT_RETURN_IF_ERROR(CheckMergedFile(file, merged));
   }

@@ -82,6 +82,26 @@ Result<StrategyRecords> ReadStrategyRecords(FileSystem& fs, const std::string& p
   return records;
 }
 
+StrategyFile MergedStages(std::vector<StrategyFile> stage_files) {
+  StrategyFile merged;
+  merged.merged = true;
+  merged.current_stage = 1;
+  for (StrategyFile& file : stage_files) {
+    const int64_t stage = std::ssize(merged.stages);
+    StageStrategy layouts = std::move(file.stages[0].layouts);
+    if (layouts.parameters.empty() && file.operators.empty()) {
+      merged.operators.push_back(
+          {.name = Format("stage_{}_without_parameters", stage), .stage = stage, .strategy = {}});
+    }
+    for (StrategyFile::Operator& op : file.operators) {
+      op.stage = stage;
+      merged.operators.push_back(std::move(op));
+    }
+    merged.stages.push_back({.stage = stage, .layouts = std::move(layouts)});
+  }
+  return merged;
+}
+
 std::string SerializeStrategyProtobuf(const StrategyFile& file) {
   return WriteStrategyProtobuf(ToRecords(file));
 }

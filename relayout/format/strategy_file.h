@@ -40,6 +40,11 @@ Result<StrategyFile> ReadStrategyFile(FileSystem& fs, const std::string& path);
 // The same in MindSpore's words, uninterpreted: see mindspore/strategy_record.h.
 Result<StrategyRecords> ReadStrategyRecords(FileSystem& fs, const std::string& path);
 
+// The files of all stages as one, in merged form. A stage without parameters and operators gets an
+// operator that tells a reader that it is there.
+// @pre file i is of stage i and not merged
+StrategyFile MergedStages(std::vector<StrategyFile> stage_files);
+
 // The bytes of a strategy file; merged form ("<stage>-<name>") if `file.merged`. For a file that
 // MindSpore wrote these are its own bytes again, unless it used the notation for dims cut by
 // several axes where no dim is.

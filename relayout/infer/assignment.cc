@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/infer/assignment.h"
 
+#include <numeric>
 #include <utility>
 
 #include "relayout/base/check.h"
-#include "relayout/base/text.h"
 #include "relayout/infer/operator_rule.h"
 
 namespace relayout {
@@ -17,19 +17,14 @@ int DefaultAxis(const Graph& graph, const Operator& op, const OperatorRule& rule
   return axes.inputs[0][0];
 }
 
-Result<AxisCuts> DefaultCuts(const Graph& graph, const Operator& op, const OperatorRule& rule,
-                             const OperatorAxes& axes, int64_t device_count) {
+AxisCuts DefaultCuts(const Graph& graph, const Operator& op, const OperatorRule& rule,
+                     const OperatorAxes& axes, int64_t device_count) {
   AxisCuts cuts(axes.count(), 1);
   const int axis = DefaultAxis(graph, op, rule, axes);
   if (axis == OperatorAxes::kWhole) return cuts;
-  const int64_t length = axes.lengths[static_cast<size_t>(axis)];
-  if (length % device_count != 0) {
-    return InvalidInput(
-        Format("{}: without an annotation all {} of a stage cut its batch, but that has length {}; "
-               "annotate it, or take a number of devices that divides {}",
-               Describe(op), Count(device_count, "device"), length, length));
-  }
-  cuts[static_cast<size_t>(axis)] = device_count;
+  const int64_t pieces = std::gcd(axes.lengths[static_cast<size_t>(axis)], device_count);
+  if (rule.default_is_all_or_nothing && pieces != device_count) return cuts;
+  cuts[static_cast<size_t>(axis)] = pieces;
   return cuts;
 }
 
@@ -50,9 +45,11 @@ Result<Assignment> AssignAnnotated(const Graph& graph, int64_t device_count) {
   for (const Operator& op : graph.operators()) {
     RELAYOUT_ASSIGN_OR_RETURN(const OperatorRule* const rule, RuleOf(op));
     RELAYOUT_ASSIGN_OR_RETURN(const OperatorAxes axes, rule->axes(graph, op));
-    RELAYOUT_ASSIGN_OR_RETURN(AxisCuts cuts,
-                              op.cuts ? ToAxisCuts(graph, op, axes, *op.cuts)
-                                      : DefaultCuts(graph, op, *rule, axes, device_count));
+    if (!op.cuts) {
+      assignment.cuts.push_back(DefaultCuts(graph, op, *rule, axes, device_count));
+      continue;
+    }
+    RELAYOUT_ASSIGN_OR_RETURN(AxisCuts cuts, ToAxisCuts(graph, op, axes, *op.cuts));
     assignment.cuts.push_back(std::move(cuts));
   }
   return assignment;

@@ -26,8 +26,9 @@ Result<std::vector<OperatorLayout>> LayOutAll(const Graph& graph, const Assignme
 // The axes of every operator, by OperatorId. Fails when a type has no rule.
 Result<std::vector<OperatorAxes>> AxesOfAll(const Graph& graph);
 
-// Semi-auto parallel: annotated operators as they are annotated, every other one cut by all devices
-// along its rule's default axis (its batch), as MindSpore does.
+// Semi-auto parallel: annotated operators as they are annotated, every other one cut along its
+// rule's default axis (its batch) into as many pieces as divide its length and the devices, as
+// MindSpore does.
 Result<Assignment> AssignAnnotated(const Graph& graph, int64_t device_count);
 
 }  // namespace relayout

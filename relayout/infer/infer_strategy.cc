@@ -36,6 +36,11 @@ Status CheckOptions(const InferOptions& options) {
   if (parallel.group != OptimizerParallel::kAllReplicas && parallel.group < 1) {
     return InvalidInput(Format("an optimizer group of {} devices", parallel.group));
   }
+  const int64_t stage_devices = options.device_count / options.stage_count;
+  if (parallel.enabled && parallel.group > stage_devices) {
+    return InvalidInput(Format("an optimizer group of {} devices, but a stage has {}",
+                               parallel.group, stage_devices));
+  }
   return OkStatus();
 }
 
@@ -141,15 +146,18 @@ Result<InferredStrategy> InferStrategy(const Graph& graph, const InferOptions& o
   inferred.graph = graph;
   RELAYOUT_RETURN_IF_ERROR(Freeze(options.frozen, inferred.graph));
   const int64_t device_count = options.device_count / options.stage_count;
-  RELAYOUT_ASSIGN_OR_RETURN(const std::vector<int64_t> stages,
+  RELAYOUT_ASSIGN_OR_RETURN(inferred.stage_of,
                             AssignStages(inferred.graph, options.stage_rules, options.stage_count));
-  RELAYOUT_ASSIGN_OR_RETURN(inferred.assignment, AssignAnnotated(inferred.graph, device_count));
+  RELAYOUT_ASSIGN_OR_RETURN(const Assignment assignment,
+                            AssignAnnotated(inferred.graph, device_count));
   RELAYOUT_ASSIGN_OR_RETURN(const std::vector<OperatorLayout> layouts,
-                            LayOutAll(inferred.graph, inferred.assignment, device_count));
+                            LayOutAll(inferred.graph, assignment, device_count));
   RELAYOUT_ASSIGN_OR_RETURN(const std::vector<LaidParameter> parameters,
                             LayOutParameters(inferred.graph, layouts));
-  inferred.stages = StageFiles(inferred.graph, options, layouts, stages, std::move(state_prefixes))
-                        .Make(parameters);
+  for (const OperatorLayout& layout : layouts) inferred.cuts.push_back(layout.cuts);
+  inferred.stages =
+      StageFiles(inferred.graph, options, layouts, inferred.stage_of, std::move(state_prefixes))
+          .Make(parameters);
   return inferred;
 }
 

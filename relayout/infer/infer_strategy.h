@@ -55,7 +55,9 @@ struct InferredStrategy {
   std::vector<StrategyFile> stages;
   // The network as it was laid out, with the batch of all devices.
   Graph graph;
-  Assignment assignment;
+  // By OperatorId: the cuts of its inputs, and its stage.
+  std::vector<Cuts> cuts;
+  std::vector<int64_t> stage_of;
 };
 
 // Fails when the network and the options contradict each other; the message names the operator, the

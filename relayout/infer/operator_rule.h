@@ -26,9 +26,11 @@ struct OperatorRule {
   // message names the operator.
   Result<OperatorAxes> (*axes)(const Graph& graph, const Operator& op);
 
-  // The axis that takes all devices when there is no annotation, kWhole for none. Null: the axis of
-  // the first input's first dim (the batch).
+  // The axis that is cut when there is no annotation, kWhole for none. Null: the axis of the first
+  // input's first dim (the batch). It is cut into as many pieces as divide both its length and the
+  // devices; or, all or nothing, into as many as there are devices if these divide it.
   int (*default_axis)(const Graph& graph, const Operator& op, const OperatorAxes& axes) = nullptr;
+  bool default_is_all_or_nothing = false;
 
   // Fails when the operator cannot be cut so although each axis can. Null: it can.
   Status (*check)(const Graph& graph, const Operator& op, const OperatorAxes& axes,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/infer/optimizer_split.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "relayout/base/check.h"
@@ -25,11 +26,11 @@ Layout SplitForOptimizer(const Layout& layout, DType dtype, const Dims& shape,
       !IsLargeEnough(dtype, shape, parallel.threshold_kib)) {
     return layout;
   }
-  const bool all = parallel.group == OptimizerParallel::kAllReplicas;
-  const int64_t group = all ? replicas : parallel.group;
+  const bool all = parallel.group == OptimizerParallel::kAllReplicas || parallel.group == 1;
+  const int64_t group = all ? replicas : std::min(parallel.group, replicas);
   if (replicas % group != 0 || shape[0] % (layout.mesh_count(0) * group) != 0) return layout;
   LayoutSpec spec = layout.spec();
-  spec.optimizer_group = parallel.group;
+  spec.optimizer_group = all ? LayoutSpec::kAllReplicas : group;
   Result<Layout> split = Layout::Create(std::move(spec));
   RELAYOUT_CHECK(split.ok());
   return std::move(split).value();

@@ -8,8 +8,9 @@
 //   {a:2,b:2} (b,-), f32[3,8]                   ->  not split: 3 rows are not divisible by 2 * 2
 //
 // MindSpore's rule: a parameter is split when it takes up at least the threshold (the whole of it),
-// has replicas, and its rows divide by the pieces that the mesh makes of them times the group. The
-// group is all replicas, or as many as are asked for if these divide the replicas.
+// has replicas, the group divides these, and its rows divide by the pieces that the mesh makes of
+// them times the group. The group is all replicas, or as many as are asked for where there are
+// more.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct OptimizerParallel {
   bool enabled = false;
   // Smaller parameters are not split (parallel_optimizer_threshold).
   int64_t threshold_kib = 64;
-  // Members of a group (optimizer_weight_shard_size).
+  // Members of a group (optimizer_weight_shard_size); 1 asks for all, as in MindSpore.
   int64_t group = kAllReplicas;
 };
 

@@ -15,8 +15,18 @@ struct OptimizerForm {
 
 const std::vector<OptimizerForm>& Forms() {
   static const std::vector<OptimizerForm> forms = {
+      {"adadelta", {"accum.", "accum_update."}},
+      {"adagrad", {"accum."}},
       {"adam", {"moment1.", "moment2."}},
+      {"adam_weight_decay", {"adam_m.", "adam_v."}},
+      {"adamax", {"moment1.", "moment2."}},
+      {"asgd", {"ax_"}},
+      {"ftrl", {"linear.", "moments."}},
+      {"lamb", {"lamb_m.", "lamb_v."}},
+      {"lars_momentum", {"moments."}},
       {"momentum", {"moments."}},
+      {"rmsprop", {"mean_square.", "moment."}},
+      {"rprop", {"prev.", "step_size."}},
       {"sgd", {"accum.", "stat."}},
   };
   return forms;

@@ -6,7 +6,7 @@
 //   sgd        accum.layer1.weight   stat.layer1.weight
 //   momentum   moments.layer1.weight
 //   adam       moment1.layer1.weight moment2.layer1.weight
-//   lamb ...   see the table in the source
+//   and others: see the table in optimizer_states.cc
 //
 // With pipeline stages or gradient accumulation there is an accumulated gradient too,
 // accu_grads.layer1.weight.

@@ -71,18 +71,21 @@ Result<OperatorAxes> MatrixAxes(const Graph& graph, const Operator& op) {
   return axes;
 }
 
-// The batch, or the rows where there is none: also when x is transposed.
-int FirstOfOutput(const Graph& graph, const Operator& op, const OperatorAxes& axes) {
-  (void)graph;
-  (void)op;
+// The batch, or the rows where there is none: also when x is transposed. A batch that one of the
+// two lacks is not cut.
+int BatchAxis(const Graph& graph, const Operator& op, const OperatorAxes& axes) {
+  const size_t of_x = graph.value(op.inputs[0]).shape.size();
+  const size_t of_w = graph.value(op.inputs[1]).shape.size();
+  const bool both_have_batch = of_x == of_w && of_x > 2;
+  if (both_have_batch && axes.inputs[0][0] != axes.inputs[1][0]) return OperatorAxes::kWhole;
   return axes.outputs[0][0];
 }
 
 }  // namespace
 
 std::vector<OperatorRule> MatrixRules() {
-  return {{.type = "BatchMatMul", .axes = MatrixAxes, .default_axis = FirstOfOutput},
-          {.type = "MatMul", .axes = MatrixAxes, .default_axis = FirstOfOutput}};
+  return {{.type = "BatchMatMul", .axes = MatrixAxes, .default_axis = BatchAxis},
+          {.type = "MatMul", .axes = MatrixAxes, .default_axis = BatchAxis}};
 }
 
 }  // namespace relayout
