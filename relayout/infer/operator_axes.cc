@@ -154,7 +154,7 @@ Result<OperatorLayout> LayOut(const Operator& op, const OperatorAxes& axes,
     mesh_axis_of[static_cast<size_t>(axis)] = static_cast<int>(mesh.size());
     mesh.push_back(pieces);
   }
-  if (repeats > 1 && !order.repeats_on_the_left) mesh.push_back(repeats);
+  if ((repeats > 1 && !order.repeats_on_the_left) || mesh.empty()) mesh.push_back(repeats);
   OperatorLayout layout;
   layout.cuts = ToCuts(axes, axis_cuts);
   for (const std::vector<int>& dims : axes.inputs) {
