@@ -18,6 +18,19 @@ std::string ListText(const std::vector<T>& values) {
   return Format("({})", text);
 }
 
+// "{2,2,2}(0,-,1+2)".
+std::string AxisCutText(const LayoutSpec& spec) {
+  std::string mesh;
+  for (const int64_t size : spec.mesh) mesh += Format("{}{}", mesh.empty() ? "" : ",", size);
+  std::string dims;
+  for (const std::vector<int>& axes : spec.dim_axes) {
+    std::string dim;
+    for (const int axis : axes) dim += Format("{}{}", dim.empty() ? "" : "+", axis);
+    dims.append(dims.empty() ? "" : ",").append(dim.empty() ? "-" : dim);
+  }
+  return Format("{{{}}}({})", mesh, dims);
+}
+
 std::string AttributeText(const AttributeValue& value) {
   struct Writer {
     std::string operator()(bool b) const { return b ? "true" : "false"; }
@@ -56,6 +69,9 @@ std::string OperatorText(const Graph& graph, OperatorId id) {
   text += ") ->";
   for (const ValueId output : op.outputs) text.append(" ").append(TypeText(graph.value(output)));
   if (op.cuts) text.append(" cuts ").append(ToText(*op.cuts));
+  if (op.axis_cuts) text.append(" cuts ").append(ToText(*op.axis_cuts));
+  if (op.output_cuts) text.append(" output cuts ").append(ToText(*op.output_cuts));
+  if (op.output_axis_cuts) text.append(" output cuts ").append(ToText(*op.output_axis_cuts));
   for (const auto& [name, value] : op.attributes.entries()) {
     text += Format(" {}={}", Printable(name), AttributeText(value));
   }
@@ -68,6 +84,14 @@ std::string ToText(const Cuts& cuts) {
   std::string text;
   for (size_t i = 0; i < cuts.size(); ++i) text.append(i == 0 ? "" : ",").append(ListText(cuts[i]));
   return Format("({}{})", text, cuts.size() == 1 ? "," : "");
+}
+
+std::string ToText(const AxisCuts& cuts) {
+  std::string text;
+  for (const LayoutSpec& spec : cuts) {
+    text.append(text.empty() ? "" : ",").append(AxisCutText(spec));
+  }
+  return Format("({})", text);
 }
 
 Attributes::Attributes(std::initializer_list<std::pair<std::string, AttributeValue>> entries) {

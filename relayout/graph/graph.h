@@ -13,7 +13,8 @@
 //   attributes for everything that is no tensor (axes, flags, epsilon), by MindSpore's names.
 //   Operators are numbered so that each comes after those that make its inputs.
 // * *Cuts* are a shard annotation (MindSpore: in_strategy): for each tensor input, into how many
-//   pieces each of its dims is cut.
+//   pieces each of its dims is cut. An annotation may instead name mesh axes (MindSpore: a Layout
+//   given to shard), and may be of the outputs.
 //
 // Built by NetworkBuilder (builder.h) or read from MindSpore's MindIR (mindir.h). Nothing here
 // knows a mesh or a rule; a graph is a value and may be copied.
@@ -32,6 +33,7 @@
 #include "relayout/base/dims.h"
 #include "relayout/base/dtype.h"
 #include "relayout/base/status.h"
+#include "relayout/layout/layout.h"
 
 namespace relayout {
 
@@ -43,8 +45,13 @@ inline constexpr int32_t kNoId = -1;
 // For each tensor input the pieces of each dim.
 using Cuts = std::vector<std::vector<int64_t>>;
 
+// For each tensor input a mesh and the axes that cut each dim; of LayoutSpec nothing else is used.
+using AxisCuts = std::vector<LayoutSpec>;
+
 // "((2,1),(1,2))", "((8),)", "()".
 std::string ToText(const Cuts& cuts);
+// "({2,2,2}(0,-),{2,2,2}(-,0+1))": of each tensor the mesh, and of each dim the axes.
+std::string ToText(const AxisCuts& cuts);
 
 using AttributeValue =
     std::variant<bool, int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
@@ -92,7 +99,11 @@ struct Operator {
   std::vector<ValueId> inputs;  // Tensors only.
   std::vector<ValueId> outputs;
   Attributes attributes;
+  // Shard annotations of the inputs and of the outputs, each in one of two ways.
   std::optional<Cuts> cuts;
+  std::optional<Cuts> output_cuts;
+  std::optional<AxisCuts> axis_cuts;
+  std::optional<AxisCuts> output_axis_cuts;
 };
 
 // The type of a tensor.

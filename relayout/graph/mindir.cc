@@ -1,0 +1,839 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "relayout/graph/mindir.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "relayout/base/check.h"
+#include "relayout/base/text.h"
+#include "relayout/format/value_name.h"
+#include "relayout/graph/operator_types.h"
+
+namespace relayout {
+namespace {
+
+// Calls within calls. Real networks have a few.
+constexpr int kMaxCallDepth = 64;
+// Nodes after inlining: calls can double them at each level.
+constexpr size_t kMaxInlinedNodes = size_t{1} << 22;
+constexpr std::string_view kReference = "REF::";
+
+// What a name in the file stands for.
+struct Binding {
+  enum Kind {
+    kTensor,
+    kTuple,
+    kConstant,  // A number, text, or a tuple of them.
+    kNone,
+    kMonad,     // Orders side effects; no argument at all.
+    kComputed,  // No tensor, and known only when the network runs.
+    kFunction,  // A graph, with its first arguments when it is a partial call.
+  };
+  Kind kind = kNone;
+  ValueId tensor = kNoId;
+  const MindirValue* constant = nullptr;
+  const MindirGraph* function = nullptr;
+  // Elements of a tuple, or arguments of a partial call. Shared, since tuples are passed around.
+  std::shared_ptr<const std::vector<Binding>> elements;
+};
+
+Binding OfKind(Binding::Kind kind) {
+  Binding binding;
+  binding.kind = kind;
+  return binding;
+}
+
+Binding OfTensor(ValueId id) {
+  Binding binding = OfKind(Binding::kTensor);
+  binding.tensor = id;
+  return binding;
+}
+
+Binding OfTuple(std::vector<Binding> elements) {
+  Binding binding = OfKind(Binding::kTuple);
+  binding.elements = std::make_shared<const std::vector<Binding>>(std::move(elements));
+  return binding;
+}
+
+bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bool EndsWith(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+// --- Values ------------------------------------------------------------------------------------
+
+bool IsSequence(const MindirValue& value) {
+  return value.type == MindirType::kTuple || value.type == MindirType::kList;
+}
+
+// Every number of a value in order, inner tuples included.
+void Flatten(const MindirValue& value, std::vector<int64_t>& integers, std::vector<double>& reals,
+             bool& other) {
+  integers.insert(integers.end(), value.integers.begin(), value.integers.end());
+  reals.insert(reals.end(), value.reals.begin(), value.reals.end());
+  if (!value.texts.empty() || !value.tensors.empty()) other = true;
+  for (const MindirValue& element : value.elements) Flatten(element, integers, reals, other);
+}
+
+// The numbers of a small tensor of whole numbers.
+std::optional<std::vector<int64_t>> IntegersOf(const MindirTensor& tensor) {
+  const std::optional<DType> dtype = DTypeOfMindir(tensor.type);
+  if (dtype != DType::kInt32 && dtype != DType::kInt64) return std::nullopt;
+  const size_t width = dtype == DType::kInt32 ? 4 : 8;
+  if (tensor.bytes.empty() || tensor.bytes.size() % width != 0) return std::nullopt;
+  std::vector<int64_t> numbers;
+  for (size_t at = 0; at < tensor.bytes.size(); at += width) {
+    int32_t narrow = 0;
+    int64_t wide = 0;
+    std::memcpy(width == 4 ? static_cast<void*>(&narrow) : &wide, tensor.bytes.data() + at, width);
+    numbers.push_back(width == 4 ? narrow : wide);
+  }
+  return numbers;
+}
+
+// A number or a text as an attribute; nothing for what an attribute cannot hold.
+std::optional<AttributeValue> ScalarOf(const MindirValue& value) {
+  if (value.type == MindirType::kBool) {
+    return AttributeValue(!value.integers.empty() && value.integers[0] != 0);
+  }
+  if (value.integers.size() == 1) return AttributeValue(value.integers[0]);
+  if (value.reals.size() == 1) return AttributeValue(value.reals[0]);
+  if (value.texts.size() == 1) return AttributeValue(value.texts[0]);
+  return std::nullopt;
+}
+
+// Tuples within tuples lose their brackets; texts in a tuple are joined by blanks.
+std::optional<AttributeValue> AttributeOf(const MindirValue& value) {
+  if (value.type == MindirType::kNone || value.type == MindirType::kDict) return std::nullopt;
+  if (!IsSequence(value) && value.integers.size() + value.reals.size() + value.texts.size() <= 1) {
+    return ScalarOf(value);
+  }
+  std::vector<int64_t> integers;
+  std::vector<double> reals;
+  bool other = false;
+  Flatten(value, integers, reals, other);
+  if (other) return std::nullopt;
+  if (reals.empty()) return AttributeValue(std::move(integers));
+  if (integers.empty()) return AttributeValue(std::move(reals));
+  return std::nullopt;
+}
+
+// --- Shard annotations -------------------------------------------------------------------------
+
+Status BadAnnotation(const MindirValue& value, std::string_view expected) {
+  return InvalidInput(Format("the shard annotation {} is not {}", Printable(value.name), expected));
+}
+
+// One tensor's cuts: a tuple of numbers only.
+std::optional<std::vector<int64_t>> NumbersOf(const MindirValue& value) {
+  if (!IsSequence(value)) return std::nullopt;
+  std::vector<int64_t> numbers = value.integers;
+  for (const MindirValue& element : value.elements) {
+    if (element.integers.size() != 1 || !element.elements.empty()) return std::nullopt;
+    numbers.push_back(element.integers[0]);
+  }
+  return numbers;
+}
+
+// A tuple with an element for each tensor; where an argument is a tuple of tensors, its element
+// may be a tuple of those.
+Status AppendCuts(const MindirValue& value, bool outermost, Cuts& cuts) {
+  for (const MindirValue& element : value.elements) {
+    if (std::optional<std::vector<int64_t>> numbers = NumbersOf(element)) {
+      cuts.push_back(std::move(*numbers));
+    } else if (outermost && IsSequence(element)) {
+      RELAYOUT_RETURN_IF_ERROR(AppendCuts(element, false, cuts));
+    } else {
+      return BadAnnotation(value, "a tuple of tuples of numbers");
+    }
+  }
+  return OkStatus();
+}
+
+// The value of a key of a dictionary: an element without a type around it.
+const MindirValue* Entry(const MindirValue& dict, std::string_view key) {
+  const MindirValue* const entry = FindMindirValue(dict.elements, key);
+  return entry == nullptr || entry->elements.size() != 1 ? nullptr : &entry->elements[0];
+}
+
+// MindSpore counts axes from the right; -1 cuts nothing.
+Status AppendAxis(int64_t from_right, const LayoutSpec& spec, std::vector<int>& axes) {
+  const int64_t axis_count = std::ssize(spec.mesh);
+  if (from_right == -1) return OkStatus();
+  if (from_right < 0 || from_right >= axis_count) {
+    return InvalidInput(Format("a layout for shard names axis {} of a device matrix of {} axes",
+                               from_right, axis_count));
+  }
+  axes.push_back(static_cast<int>(axis_count - 1 - from_right));
+  return OkStatus();
+}
+
+Result<LayoutSpec> AxisCutOf(const MindirValue& dict) {
+  const MindirValue* const mesh = Entry(dict, "device_matrix");
+  const MindirValue* const map = Entry(dict, "tensor_map");
+  const MindirValue* const interleaved = Entry(dict, "interleaved_parallel");
+  const std::optional<std::vector<int64_t>> sizes =
+      mesh == nullptr ? std::nullopt : NumbersOf(*mesh);
+  if (!sizes || map == nullptr || !IsSequence(*map)) {
+    return InvalidInput("a layout for shard lacks its device_matrix or tensor_map");
+  }
+  if (interleaved != nullptr && !interleaved->integers.empty() && interleaved->integers[0] != 0) {
+    return Unsupported(
+        "a layout for shard has the axis interleaved_parallel, which splits within a device; "
+        "relayout has no such layouts");
+  }
+  LayoutSpec spec;
+  spec.mesh = *sizes;
+  for (const MindirValue& dim : map->elements) {
+    std::vector<int64_t> axes;
+    std::vector<double> reals;
+    bool other = false;
+    Flatten(dim, axes, reals, other);
+    spec.dim_axes.emplace_back();
+    for (const int64_t axis : axes) {
+      RELAYOUT_RETURN_IF_ERROR(AppendAxis(axis, spec, spec.dim_axes.back()));
+    }
+  }
+  return spec;
+}
+
+Status AppendAxisCuts(const MindirValue& value, bool outermost, AxisCuts& cuts) {
+  for (const MindirValue& element : value.elements) {
+    if (element.type == MindirType::kDict) {
+      RELAYOUT_ASSIGN_OR_RETURN(LayoutSpec spec, AxisCutOf(element));
+      cuts.push_back(std::move(spec));
+    } else if (outermost && IsSequence(element)) {
+      RELAYOUT_RETURN_IF_ERROR(AppendAxisCuts(element, false, cuts));
+    } else {
+      return BadAnnotation(value, "a tuple of layouts");
+    }
+  }
+  return OkStatus();
+}
+
+// True when the attribute was an annotation.
+Result<bool> SetAnnotation(const MindirValue& value, Operator& op) {
+  std::optional<Cuts>* const cuts = value.name == "in_strategy"    ? &op.cuts
+                                    : value.name == "out_strategy" ? &op.output_cuts
+                                                                   : nullptr;
+  std::optional<AxisCuts>* const axis_cuts = value.name == "in_layout"    ? &op.axis_cuts
+                                             : value.name == "out_layout" ? &op.output_axis_cuts
+                                                                          : nullptr;
+  if (cuts == nullptr && axis_cuts == nullptr) return false;
+  if (value.type == MindirType::kNone) return true;
+  if (!IsSequence(value)) return BadAnnotation(value, "a tuple");
+  if (cuts != nullptr) {
+    RELAYOUT_RETURN_IF_ERROR(AppendCuts(value, true, cuts->emplace()));
+  } else {
+    RELAYOUT_RETURN_IF_ERROR(AppendAxisCuts(value, true, axis_cuts->emplace()));
+  }
+  return true;
+}
+
+// Attributes of primitives and nodes that say nothing of what is computed or how it is cut.
+bool IsNoise(std::string_view name) {
+  return IsOneOf(
+      name, {"input_names", "output_names", "primitive_target", "cust_aicpu", "side_effect_mem",
+             "side_effect_io", "side_effect_propagate", "side_effect_backoff",
+             "bprop_return_sparse", "checkpoint", "need_cse_after_recompute", "shape", "value",
+             "unique_id", "forward_node_name", "forward_unique_id", "GRAPH_FLAG_SIDE_EFFECT"});
+}
+
+// --- The graph ---------------------------------------------------------------------------------
+
+using Scope = std::unordered_map<std::string_view, Binding>;
+
+class Importer {
+ public:
+  explicit Importer(const MindirModel& model) : model_(model) {}
+
+  Result<Graph> Run() {
+    RELAYOUT_RETURN_IF_ERROR(Index());
+    RELAYOUT_RETURN_IF_ERROR(AddParameters(model_.graph));
+    Scope scope;
+    for (const MindirPort& input : model_.graph.inputs) {
+      RELAYOUT_RETURN_IF_ERROR(AddInput(input, scope));
+    }
+    RELAYOUT_ASSIGN_OR_RETURN(const Binding result, Evaluate(model_.graph, scope));
+    std::vector<ValueId> results;
+    AppendTensors(result, results);
+    graph_.SetResults(std::move(results));
+    for (const ValueId id : untrained_) graph_.SetTrained(id, false);
+    return std::move(graph_);
+  }
+
+ private:
+  // Names that the whole file knows: constants, functions, primitives.
+  Status Index() {
+    for (const MindirPrimitive& primitive : model_.primitives) {
+      primitives_.emplace(primitive.name, &primitive);
+    }
+    for (const MindirGraph& function : model_.functions) {
+      if (!functions_.emplace(function.name, &function).second) {
+        return InvalidInput(Format("two functions are called '{}'", Printable(function.name)));
+      }
+      IndexConstants(function);
+    }
+    IndexConstants(model_.graph);
+    return OkStatus();
+  }
+
+  void IndexConstants(const MindirGraph& graph) {
+    for (const MindirNode& node : graph.nodes) {
+      if (node.op_type == "Constant" && !node.outputs.empty()) {
+        constants_.emplace(node.outputs[0], &node);
+      }
+    }
+  }
+
+  // "5_Net_construct:layer1.weight" -> "layer1.weight".
+  static std::string_view WithoutGraph(std::string_view name, const MindirGraph& graph) {
+    const size_t prefix = graph.name.size();
+    const bool has_prefix = prefix > 0 && name.size() > prefix + 1 &&
+                            name.substr(0, prefix) == graph.name && name[prefix] == ':';
+    return has_prefix ? name.substr(prefix + 1) : name;
+  }
+
+  static Result<TensorType> TypeOf(const MindirTensor& tensor, std::string_view what) {
+    const std::optional<DType> dtype = DTypeOfMindir(tensor.type);
+    if (!dtype) {
+      return Unsupported(Format("{}: element type {} of MindIR is not known", what, tensor.type));
+    }
+    TensorType type;
+    type.dtype = *dtype;
+    for (const int64_t length : tensor.dims) {
+      if (length < 0) {
+        return Unsupported(
+            Format("{}: the shape {} is not fixed (a dim of {}); export the network with inputs of "
+                   "fixed shape",
+                   what, ShapeText(tensor.dims), length));
+      }
+      type.shape.push_back(length);
+    }
+    if (!ElementCount(type.shape)) {
+      return InvalidInput(Format("{}: the shape {} overflows", what, ShapeText(tensor.dims)));
+    }
+    return type;
+  }
+
+  static std::string ShapeText(const std::vector<int64_t>& dims) {
+    Dims shape;
+    for (const int64_t length : dims) shape.push_back(length);
+    return ToText(shape);
+  }
+
+  Status AddParameters(const MindirGraph& graph) {
+    if (!graph.map_parameters.empty()) {
+      return Unsupported(
+          Format("the parameter '{}' is a hash table; relayout lays out tensors only",
+                 Printable(graph.map_parameters[0])));
+    }
+    for (const MindirTensor& tensor : graph.parameters) {
+      const std::string name =
+          tensor.key.empty() ? std::string(WithoutGraph(tensor.name, graph)) : tensor.key;
+      RELAYOUT_RETURN_IF_ERROR(CheckName(name));
+      RELAYOUT_ASSIGN_OR_RETURN(TensorType type,
+                                TypeOf(tensor, Format("parameter '{}'", Printable(name))));
+      const bool trained = IsTrainable(type.dtype);
+      RELAYOUT_ASSIGN_OR_RETURN(const ValueId id, graph_.AddParameter(name, type, trained));
+      parameters_.emplace(tensor.name, OfTensor(id));
+    }
+    return OkStatus();
+  }
+
+  static bool IsTrainable(DType dtype) { return dtype >= DType::kFloat8E4M3; }
+
+  Status AddInput(const MindirPort& input, Scope& scope) {
+    const std::string name(WithoutGraph(input.name, model_.graph));
+    if (parameters_.count(input.name) != 0) return OkStatus();  // As old versions list them.
+    if (input.tensors.empty()) {
+      scope.emplace(input.name, OfKind(IsMonad(input) ? Binding::kMonad : Binding::kComputed));
+      return OkStatus();
+    }
+    std::vector<Binding> tensors;
+    for (const MindirTensor& tensor : input.tensors) {
+      RELAYOUT_ASSIGN_OR_RETURN(TensorType type,
+                                TypeOf(tensor, Format("input '{}'", Printable(name))));
+      tensors.push_back(OfTensor(graph_.AddInput(name, std::move(type))));
+    }
+    scope.emplace(input.name, tensors.size() == 1 ? tensors[0] : OfTuple(std::move(tensors)));
+    return OkStatus();
+  }
+
+  static bool IsMonad(const MindirPort& port) {
+    return port.value &&
+           (port.value->type == MindirType::kUMonad || port.value->type == MindirType::kIOMonad);
+  }
+
+  // --- Names -----------------------------------------------------------------------------------
+
+  Result<Binding> Find(const std::string& name, const Scope& scope) {
+    if (const auto found = scope.find(name); found != scope.end()) return found->second;
+    if (const auto found = parameters_.find(name); found != parameters_.end()) {
+      return found->second;
+    }
+    if (const auto found = constants_.find(name); found != constants_.end()) {
+      return ConstantOf(*found->second);
+    }
+    if (const auto found = functions_.find(name); found != functions_.end()) {
+      Binding binding = OfKind(Binding::kFunction);
+      binding.function = found->second;
+      return binding;
+    }
+    return InvalidInput(Format("'{}' is used and nothing before it makes it", Printable(name)));
+  }
+
+  Result<Binding> ConstantOf(const MindirNode& node) {
+    const MindirValue* const value = FindMindirValue(node.attributes, "value");
+    if (value == nullptr) {
+      return InvalidInput(Format("the constant '{}' has no value", Printable(node.outputs[0])));
+    }
+    const auto [position, is_new] = constant_bindings_.emplace(&node, Binding());
+    if (is_new) {
+      RELAYOUT_ASSIGN_OR_RETURN(position->second, BindConstant(*value));
+    }
+    return position->second;
+  }
+
+  Result<Binding> BindConstant(const MindirValue& value) {
+    switch (value.type) {
+      case MindirType::kUMonad:
+      case MindirType::kIOMonad:
+        return OfKind(Binding::kMonad);
+      case MindirType::kNone:
+        return OfKind(Binding::kNone);
+      default:
+        break;
+    }
+    if (value.tensors.size() == 1) return BindTensorConstant(value);
+    if (IsSequence(value) && HoldsTensors(value)) {
+      std::vector<Binding> elements;
+      for (const MindirValue& element : value.elements) {
+        RELAYOUT_ASSIGN_OR_RETURN(Binding bound, BindConstant(element));
+        elements.push_back(std::move(bound));
+      }
+      return OfTuple(std::move(elements));
+    }
+    Binding binding = OfKind(Binding::kConstant);
+    binding.constant = &value;
+    return binding;
+  }
+
+  Result<Binding> BindTensorConstant(const MindirValue& value) {
+    RELAYOUT_ASSIGN_OR_RETURN(TensorType type, TypeOf(value.tensors[0], "a constant"));
+    Binding binding = OfTensor(graph_.AddConstant(std::move(type)));
+    binding.constant = &value;
+    return binding;
+  }
+
+  static bool HoldsTensors(const MindirValue& value) {
+    return !value.tensors.empty() ||
+           std::any_of(value.elements.begin(), value.elements.end(), HoldsTensors);
+  }
+
+  // --- Nodes -----------------------------------------------------------------------------------
+
+  // What the graph returns when it is called with `scope` as its inputs.
+  Result<Binding> Evaluate(const MindirGraph& graph, Scope& scope) {
+    for (const MindirNode& node : graph.nodes) {
+      if (node.op_type == "Constant") continue;
+      if (++node_count_ > kMaxInlinedNodes) {
+        return Unsupported(Format("more than {} nodes when calls are inlined", kMaxInlinedNodes));
+      }
+      Result<Binding> bound = EvaluateNode(node, scope);
+      if (!bound.ok()) return bound.status();
+      if (node.outputs.size() != 1) {
+        return InvalidInput(Format("'{}' has {} outputs; a node of a MindIR has one",
+                                   Printable(node.scope), node.outputs.size()));
+      }
+      scope.insert_or_assign(node.outputs[0], *std::move(bound));
+    }
+    std::vector<Binding> results;
+    for (const MindirPort& output : graph.outputs) {
+      RELAYOUT_ASSIGN_OR_RETURN(Binding result, Find(output.name, scope));
+      results.push_back(std::move(result));
+    }
+    if (results.empty()) {
+      return InvalidInput(Format("the graph '{}' returns nothing", Printable(graph.name)));
+    }
+    return results.size() == 1 ? results[0] : OfTuple(std::move(results));
+  }
+
+  Result<Binding> EvaluateNode(const MindirNode& node, Scope& scope) {
+    std::vector<Binding> arguments;
+    for (const std::string& input : node.inputs) {
+      RELAYOUT_ASSIGN_OR_RETURN(Binding argument, Find(input, scope));
+      arguments.push_back(std::move(argument));
+    }
+    std::string_view type = node.op_type;
+    if (type.substr(0, kReference.size()) != kReference) {
+      return Apply({type, node, node.attributes}, arguments);
+    }
+    type.remove_prefix(kReference.size());
+    if (const auto found = primitives_.find(type); found != primitives_.end()) {
+      return Apply({found->second->type, node, found->second->attributes}, arguments);
+    }
+    RELAYOUT_ASSIGN_OR_RETURN(const Binding callee, Find(std::string(type), scope));
+    return Call(callee, node, std::move(arguments));
+  }
+
+  Result<Binding> Call(const Binding& callee, const MindirNode& node,
+                       std::vector<Binding> arguments) {
+    if (callee.kind != Binding::kFunction) {
+      return InvalidInput(Format("'{}' calls what is no function", Printable(node.scope)));
+    }
+    const MindirGraph& function = *callee.function;
+    if (callee.elements != nullptr) {
+      arguments.insert(arguments.begin(), callee.elements->begin(), callee.elements->end());
+    }
+    if (arguments.size() != function.inputs.size()) {
+      return InvalidInput(Format("'{}' calls '{}' with {} arguments; it takes {}",
+                                 Printable(node.scope), Printable(function.name), arguments.size(),
+                                 function.inputs.size()));
+    }
+    if (std::find(calls_.begin(), calls_.end(), &function) != calls_.end()) {
+      return ControlFlow(node);
+    }
+    if (std::ssize(calls_) == kMaxCallDepth) {
+      return Unsupported(Format("'{}': calls within calls, more than {} deep",
+                                Printable(node.scope), kMaxCallDepth));
+    }
+    Scope scope;
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      scope.emplace(function.inputs[i].name, std::move(arguments[i]));
+    }
+    calls_.push_back(&function);
+    Result<Binding> result = Evaluate(function, scope);
+    calls_.pop_back();
+    return result;
+  }
+
+  static Status ControlFlow(const MindirNode& node) {
+    return Unsupported(
+        Format("'{}' is control flow: an if, a while or a recursion that depends on values of the "
+               "network. Only a network without them has one layout; export it with the branch "
+               "that is meant",
+               Printable(node.scope)));
+  }
+
+  // An operator about to be applied.
+  struct Application {
+    std::string_view type;
+    const MindirNode& node;
+    const std::vector<MindirValue>& attributes;  // Of the primitive.
+  };
+
+  static Status Fail(const Application& applied, std::string_view problem) {
+    return InvalidInput(
+        Format("{} '{}': {}", Printable(applied.type), Printable(applied.node.scope), problem));
+  }
+
+  Result<Binding> Apply(const Application& applied, const std::vector<Binding>& arguments) {
+    const std::string_view type = applied.type;
+    if (IsOneOf(type, {"Load", "Depend", "Return", "return"})) {
+      if (arguments.empty()) return Fail(applied, "no arguments");
+      return arguments[0];
+    }
+    if (type == "UpdateState") return OfKind(Binding::kMonad);
+    if (IsOneOf(type, {"MakeTuple", "make_tuple", "MakeList", "make_list"})) {
+      return OfTuple(arguments);
+    }
+    if (IsOneOf(type, {"TupleGetItem", "tuple_getitem", "ListGetItem", "list_getitem",
+                       "RealTupleGetItem"})) {
+      return GetItem(applied, arguments);
+    }
+    if (IsOneOf(type, {"Partial", "partial"})) return Partial(applied, arguments);
+    if (IsOneOf(type, {"Switch", "switch", "SwitchLayer", "switch_layer"})) {
+      return ControlFlow(applied.node);
+    }
+    return AddOperator(applied, arguments);
+  }
+
+  static Result<Binding> GetItem(const Application& applied,
+                                 const std::vector<Binding>& arguments) {
+    if (arguments.size() != 2) return Fail(applied, "expected a tuple and an index");
+    const Binding& tuple = arguments[0];
+    if (tuple.kind == Binding::kComputed) return OfKind(Binding::kComputed);
+    const MindirValue* const constant = arguments[1].constant;
+    if (constant == nullptr || constant->integers.size() != 1) {
+      return Fail(applied, "the index is not a constant number");
+    }
+    const bool is_tuple = tuple.kind == Binding::kTuple;
+    const int64_t count =
+        is_tuple ? std::ssize(*tuple.elements)
+                 : (tuple.kind == Binding::kConstant ? std::ssize(tuple.constant->elements) : 0);
+    int64_t index = constant->integers[0];
+    if (index < 0) index += count;
+    if (index < 0 || index >= count) {
+      return Fail(applied, Format("element {} of a tuple of {}", constant->integers[0], count));
+    }
+    if (is_tuple) return (*tuple.elements)[static_cast<size_t>(index)];
+    Binding element = OfKind(Binding::kConstant);
+    element.constant = &tuple.constant->elements[static_cast<size_t>(index)];
+    return element;
+  }
+
+  static Result<Binding> Partial(const Application& applied,
+                                 const std::vector<Binding>& arguments) {
+    if (arguments.empty() || arguments[0].kind != Binding::kFunction) {
+      return Fail(applied, "expected a function and arguments");
+    }
+    Binding partial = arguments[0];
+    std::vector<Binding> bound;
+    if (partial.elements != nullptr) bound = *partial.elements;
+    bound.insert(bound.end(), arguments.begin() + 1, arguments.end());
+    partial.elements = std::make_shared<const std::vector<Binding>>(std::move(bound));
+    return partial;
+  }
+
+  // --- Operators -------------------------------------------------------------------------------
+
+  Result<Binding> AddOperator(const Application& applied, const std::vector<Binding>& arguments) {
+    Operator op;
+    op.type = std::string(applied.type);
+    op.name =
+        applied.node.scope.empty() ? std::string(WithoutIndex(applied.node)) : applied.node.scope;
+    RELAYOUT_RETURN_IF_ERROR(AddArguments(applied, arguments, op));
+    RELAYOUT_RETURN_IF_ERROR(AddAttributes(applied, op));
+    const MindirValue* const type = FindMindirValue(applied.node.attributes, "shape");
+    if (type == nullptr) return Fail(applied, "the file has no shape of its result");
+    std::vector<TensorType> types;
+    RELAYOUT_ASSIGN_OR_RETURN(const Binding shape, ResultOf(applied, *type, types));
+    if (types.empty()) return OfKind(Binding::kComputed);
+    NoteUntrained(op);
+    const std::vector<ValueId> outputs =
+        graph_.op(graph_.AddOperator(std::move(op), types)).outputs;
+    return WithOutputs(shape, outputs);
+  }
+
+  static std::string_view WithoutIndex(const MindirNode& node) {
+    return node.outputs.empty() ? std::string_view() : std::string_view(node.outputs[0]);
+  }
+
+  // The types of an operator's results, and how they lie in tuples; ids count from 0.
+  static Result<Binding> ResultOf(const Application& applied, const MindirValue& value,
+                                  std::vector<TensorType>& types) {
+    if (!value.tensors.empty()) {
+      std::vector<Binding> tensors;
+      for (const MindirTensor& tensor : value.tensors) {
+        RELAYOUT_ASSIGN_OR_RETURN(
+            TensorType type, TypeOf(tensor, Format("the result of {} '{}'", Printable(applied.type),
+                                                   Printable(applied.node.scope))));
+        tensors.push_back(OfTensor(static_cast<ValueId>(types.size())));
+        types.push_back(std::move(type));
+      }
+      return tensors.size() == 1 ? tensors[0] : OfTuple(std::move(tensors));
+    }
+    if (!IsSequence(value)) return OfKind(Binding::kComputed);
+    std::vector<Binding> elements;
+    for (const MindirValue& element : value.elements) {
+      RELAYOUT_ASSIGN_OR_RETURN(Binding bound, ResultOf(applied, element, types));
+      elements.push_back(std::move(bound));
+    }
+    return OfTuple(std::move(elements));
+  }
+
+  static Binding WithOutputs(const Binding& shape, const std::vector<ValueId>& outputs) {
+    if (shape.kind == Binding::kTensor) {
+      return OfTensor(outputs[static_cast<size_t>(shape.tensor)]);
+    }
+    if (shape.kind != Binding::kTuple) return shape;
+    std::vector<Binding> elements;
+    for (const Binding& element : *shape.elements) {
+      elements.push_back(WithOutputs(element, outputs));
+    }
+    return OfTuple(std::move(elements));
+  }
+
+  static void AppendTensors(const Binding& binding, std::vector<ValueId>& tensors) {
+    if (binding.kind == Binding::kTensor) tensors.push_back(binding.tensor);
+    if (binding.kind != Binding::kTuple) return;
+    for (const Binding& element : *binding.elements) AppendTensors(element, tensors);
+  }
+
+  // The names of the arguments: from our table, else from the file; empty when neither has them.
+  static std::vector<Operand> OperandsOf(const Application& applied) {
+    if (std::optional<std::vector<Operand>> known = FindOperands(applied.type)) return *known;
+    std::vector<Operand> operands;
+    const MindirValue* const names = FindMindirValue(applied.attributes, "input_names");
+    if (names == nullptr) return operands;
+    for (const std::string& name : names->texts) operands.push_back({name});
+    for (const MindirValue& element : names->elements) {
+      if (element.texts.size() == 1) operands.push_back({element.texts[0]});
+    }
+    return operands;
+  }
+
+  Status AddArguments(const Application& applied, const std::vector<Binding>& arguments,
+                      Operator& op) {
+    const std::vector<Operand> operands = OperandsOf(applied);
+    std::vector<std::string_view> absent;  // Since the last tensor.
+    std::string absent_text;
+    size_t position = 0;
+    for (const Binding& argument : arguments) {
+      if (argument.kind == Binding::kMonad) continue;
+      const Operand* const operand = position < operands.size() ? &operands[position] : nullptr;
+      ++position;
+      if (argument.kind == Binding::kNone) {
+        if (operand != nullptr && operand->is_tensor) absent.push_back(operand->name);
+        continue;
+      }
+      const size_t inputs_before = op.inputs.size();
+      RELAYOUT_RETURN_IF_ERROR(AddArgument(applied, argument, operand, position, op));
+      if (op.inputs.size() == inputs_before) continue;
+      for (const std::string_view name : absent) {
+        absent_text.append(absent_text.empty() ? "" : " ").append(name);
+      }
+      absent.clear();
+    }
+    if (!absent_text.empty()) op.attributes.Set(kAbsentOperands, std::move(absent_text));
+    return OkStatus();
+  }
+
+  static bool IsTensorOrTensors(const Binding& binding) {
+    if (binding.kind == Binding::kTensor) return true;
+    return binding.kind == Binding::kTuple &&
+           std::all_of(binding.elements->begin(), binding.elements->end(), IsTensorOrTensors);
+  }
+
+  static Status AddArgument(const Application& applied, const Binding& argument,
+                            const Operand* operand, size_t position, Operator& op) {
+    const bool wants_tensor = operand == nullptr || operand->is_tensor;
+    if (wants_tensor && IsTensorOrTensors(argument)) {
+      AppendTensors(argument, op.inputs);
+      return OkStatus();
+    }
+    const std::string which = operand == nullptr ? Format("argument {}", position)
+                                                 : Format("'{}'", Printable(operand->name));
+    std::optional<AttributeValue> value;
+    if (argument.constant != nullptr) {
+      value = argument.kind == Binding::kTensor ? TensorAttribute(argument)
+                                                : AttributeOf(*argument.constant);
+    }
+    if (!value) {
+      return Unsupported(Format(
+          "{} '{}': {} is known only when the network runs, or is of a kind that relayout does not "
+          "know; export the network so that it is a constant",
+          Printable(applied.type), Printable(applied.node.scope), which));
+    }
+    if (operand == nullptr) {
+      return Unsupported(Format(
+          "{} '{}': relayout does not know this operator, and {} is no tensor; replace it in the "
+          "network by operators that relayout knows, or describe the network with NetworkBuilder",
+          Printable(applied.type), Printable(applied.node.scope), which));
+    }
+    op.attributes.Set(operand->name, *std::move(value));
+    return OkStatus();
+  }
+
+  // A small tensor where a number or a list of them belongs.
+  static std::optional<AttributeValue> TensorAttribute(const Binding& argument) {
+    const MindirTensor& tensor = argument.constant->tensors[0];
+    std::optional<std::vector<int64_t>> numbers = IntegersOf(tensor);
+    if (!numbers) return std::nullopt;
+    if (tensor.dims.empty()) return AttributeValue((*numbers)[0]);
+    return AttributeValue(*std::move(numbers));
+  }
+
+  static Status AddAttributes(const Application& applied, Operator& op) {
+    for (const auto* const values : {&applied.attributes, &applied.node.notes}) {
+      for (const MindirValue& value : *values) {
+        Result<bool> annotation = SetAnnotation(value, op);
+        if (!annotation.ok()) return annotation.status().WithContext(Describe(op));
+        if (*annotation || IsNoise(value.name)) continue;
+        if (std::optional<AttributeValue> attribute = AttributeOf(value)) {
+          op.attributes.Set(value.name, *std::move(attribute));
+        }
+      }
+    }
+    return OkStatus();
+  }
+
+  // What the network itself writes, no optimizer trains.
+  void NoteUntrained(const Operator& op) {
+    for (const std::string_view operand : {"mean", "variance", "running_mean", "running_var"}) {
+      if (op.type.substr(0, 9) == "BatchNorm") NoteUntrained(InputOf(op, operand), op);
+    }
+    if (IsOneOf(op.type, {"Assign", "AssignAdd", "AssignSub", "InplaceCopy"})) {
+      NoteUntrained(size_t{0}, op);
+    }
+  }
+
+  void NoteUntrained(std::optional<size_t> input, const Operator& op) {
+    if (!input || *input >= op.inputs.size()) return;
+    const ValueId id = op.inputs[*input];
+    if (graph_.value(id).kind == ValueKind::kParameter) untrained_.push_back(id);
+  }
+
+  const MindirModel& model_;
+  Graph graph_;
+  std::unordered_map<std::string_view, const MindirPrimitive*> primitives_;
+  std::unordered_map<std::string_view, const MindirGraph*> functions_;
+  std::unordered_map<std::string_view, const MindirNode*> constants_;
+  std::unordered_map<const MindirNode*, Binding> constant_bindings_;
+  std::unordered_map<std::string_view, Binding> parameters_;
+  std::vector<ValueId> untrained_;
+  std::vector<const MindirGraph*> calls_;  // Those being evaluated.
+  size_t node_count_ = 0;
+};
+
+// The only *.mindir of a directory.
+Result<std::string> FindIn(FileSystem& fs, const std::string& directory) {
+  RELAYOUT_ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, fs.List(directory));
+  std::vector<std::string> found;
+  for (const DirectoryEntry& entry : entries) {
+    if (entry.kind == FileKind::kFile && EndsWith(entry.name, ".mindir")) {
+      found.push_back(entry.name);
+    }
+  }
+  if (found.size() == 1) return JoinPath(directory, found[0]);
+  if (found.empty()) return NotFound(Format("{}: no *.mindir in this directory", directory));
+  return InvalidInput(
+      Format("{}: which of {}? Give the path of the file", directory, JoinLimited(found)));
+}
+
+// Large networks are exported as NAME_graph.mindir beside their weights.
+std::string MissingHint(FileSystem& fs, const std::string& path) {
+  constexpr std::string_view kEnd = ".mindir";
+  std::string other(path);
+  if (EndsWith(other, kEnd)) other.resize(other.size() - kEnd.size());
+  for (const std::string_view end : {"_graph.mindir", ".mindir"}) {
+    const std::string candidate = other + std::string(end);
+    if (candidate != path && Exists(fs, candidate)) return Format("; there is {}", candidate);
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<Graph> GraphOfMindir(const MindirModel& model) { return Importer(model).Run(); }
+
+Result<Graph> ReadMindir(FileSystem& fs, const std::string& path) {
+  const Result<FileInfo> info = fs.Stat(path);
+  if (info.status().code() == StatusCode::kNotFound) {
+    return NotFound(info.status().message() + MissingHint(fs, path));
+  }
+  std::string file_path = path;
+  if (info.ok() && info->kind == FileKind::kDirectory) {
+    RELAYOUT_ASSIGN_OR_RETURN(file_path, FindIn(fs, path));
+  }
+  RELAYOUT_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, fs.OpenForRead(file_path));
+  Result<MindirModel> model = ReadMindirModel(*file);
+  if (!model.ok()) return model.status().WithContext(file_path);
+  Result<Graph> graph = GraphOfMindir(*model);
+  if (!graph.ok()) return graph.status().WithContext(file_path);
+  return graph;
+}
+
+}  // namespace relayout
