@@ -15,5 +15,6 @@ void AddInspectCommand(CLI::App& app, int& exit_code);
 void AddVerifyCommand(CLI::App& app, int& exit_code);
 void AddDiffCommand(CLI::App& app, int& exit_code);
 void AddDrawCommand(CLI::App& app, int& exit_code);
+void AddStrategyCommand(CLI::App& app, int& exit_code);
 
 }  // namespace relayout::cli

@@ -31,6 +31,7 @@ int Main(int argc, char** argv) {
   relayout::cli::AddTransformCommand(app, exit_code);
   relayout::cli::AddRanksCommand(app, exit_code);
   relayout::cli::AddMergeStrategiesCommand(app, exit_code);
+  relayout::cli::AddStrategyCommand(app, exit_code);
   relayout::cli::AddInspectCommand(app, exit_code);
   relayout::cli::AddDrawCommand(app, exit_code);
   relayout::cli::AddVerifyCommand(app, exit_code);

@@ -49,10 +49,10 @@ std::string TypeText(const Value& value) {
 
 std::string ReferenceText(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
-  switch (value.kind) {
-    case ValueKind::kConstant:
+  switch (value.role) {
+    case ValueRole::kConstant:
       return Format("const {}", TypeText(value));
-    case ValueKind::kResult:
+    case ValueRole::kResult:
       if (graph.op(value.producer).outputs.size() == 1) return Format("#{}", value.producer);
       return Format("#{}.{}", value.producer, value.output_index);
     default:
@@ -69,9 +69,9 @@ std::string OperatorText(const Graph& graph, OperatorId id) {
   text += ") ->";
   for (const ValueId output : op.outputs) text.append(" ").append(TypeText(graph.value(output)));
   if (op.cuts) text.append(" cuts ").append(ToText(*op.cuts));
-  if (op.axis_cuts) text.append(" cuts ").append(ToText(*op.axis_cuts));
+  if (op.mesh_cuts) text.append(" cuts ").append(ToText(*op.mesh_cuts));
   if (op.output_cuts) text.append(" output cuts ").append(ToText(*op.output_cuts));
-  if (op.output_axis_cuts) text.append(" output cuts ").append(ToText(*op.output_axis_cuts));
+  if (op.output_mesh_cuts) text.append(" output cuts ").append(ToText(*op.output_mesh_cuts));
   for (const auto& [name, value] : op.attributes.entries()) {
     text += Format(" {}={}", Printable(name), AttributeText(value));
   }
@@ -86,7 +86,7 @@ std::string ToText(const Cuts& cuts) {
   return Format("({}{})", text, cuts.size() == 1 ? "," : "");
 }
 
-std::string ToText(const AxisCuts& cuts) {
+std::string ToText(const MeshCuts& cuts) {
   std::string text;
   for (const LayoutSpec& spec : cuts) {
     text.append(text.empty() ? "" : ",").append(AxisCutText(spec));
@@ -148,7 +148,7 @@ ValueId Graph::Add(Value value) {
 
 ValueId Graph::AddInput(std::string name, TensorType type) {
   Value value;
-  value.kind = ValueKind::kInput;
+  value.role = ValueRole::kInput;
   value.name = std::move(name);
   value.dtype = type.dtype;
   value.shape = type.shape;
@@ -162,7 +162,7 @@ Result<ValueId> Graph::AddParameter(std::string name, TensorType type, bool trai
     return InvalidInput(Format("two parameters are called '{}'", Printable(name)));
   }
   Value value;
-  value.kind = ValueKind::kParameter;
+  value.role = ValueRole::kParameter;
   value.name = std::move(name);
   value.dtype = type.dtype;
   value.shape = type.shape;
@@ -174,7 +174,7 @@ Result<ValueId> Graph::AddParameter(std::string name, TensorType type, bool trai
 
 ValueId Graph::AddConstant(TensorType type) {
   Value value;
-  value.kind = ValueKind::kConstant;
+  value.role = ValueRole::kConstant;
   value.dtype = type.dtype;
   value.shape = type.shape;
   return Add(std::move(value));
@@ -199,7 +199,7 @@ OperatorId Graph::AddOperator(Operator op, const std::vector<TensorType>& result
 }
 
 void Graph::SetTrained(ValueId parameter, bool trained) {
-  RELAYOUT_CHECK(value(parameter).kind == ValueKind::kParameter);
+  RELAYOUT_CHECK(value(parameter).role == ValueRole::kParameter);
   values_[static_cast<size_t>(parameter)].trained = trained;
 }
 
@@ -244,14 +244,14 @@ std::string Describe(const Operator& op) {
 
 std::string Describe(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
-  switch (value.kind) {
-    case ValueKind::kInput:
+  switch (value.role) {
+    case ValueRole::kInput:
       return Format("input '{}'", Printable(value.name));
-    case ValueKind::kParameter:
+    case ValueRole::kParameter:
       return Format("parameter '{}'", Printable(value.name));
-    case ValueKind::kConstant:
+    case ValueRole::kConstant:
       return "a constant";
-    case ValueKind::kResult:
+    case ValueRole::kResult:
       return Format("the result of {}", Describe(graph.op(value.producer)));
   }
   return "a value";

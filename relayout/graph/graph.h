@@ -46,12 +46,12 @@ inline constexpr int32_t kNoId = -1;
 using Cuts = std::vector<std::vector<int64_t>>;
 
 // For each tensor input a mesh and the axes that cut each dim; of LayoutSpec nothing else is used.
-using AxisCuts = std::vector<LayoutSpec>;
+using MeshCuts = std::vector<LayoutSpec>;
 
 // "((2,1),(1,2))", "((8),)", "()".
 std::string ToText(const Cuts& cuts);
 // "({2,2,2}(0,-),{2,2,2}(-,0+1))": of each tensor the mesh, and of each dim the axes.
-std::string ToText(const AxisCuts& cuts);
+std::string ToText(const MeshCuts& cuts);
 
 using AttributeValue =
     std::variant<bool, int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
@@ -77,10 +77,10 @@ class Attributes {
   std::vector<std::pair<std::string, AttributeValue>> entries_;
 };
 
-enum class ValueKind : uint8_t { kInput, kParameter, kConstant, kResult };
+enum class ValueRole : uint8_t { kInput, kParameter, kConstant, kResult };
 
 struct Value {
-  ValueKind kind = ValueKind::kResult;
+  ValueRole role = ValueRole::kResult;
   // Of inputs and parameters; a parameter's is its name in checkpoints. Empty for others.
   std::string name;
   DType dtype = DType::kFloat32;
@@ -102,8 +102,8 @@ struct Operator {
   // Shard annotations of the inputs and of the outputs, each in one of two ways.
   std::optional<Cuts> cuts;
   std::optional<Cuts> output_cuts;
-  std::optional<AxisCuts> axis_cuts;
-  std::optional<AxisCuts> output_axis_cuts;
+  std::optional<MeshCuts> mesh_cuts;
+  std::optional<MeshCuts> output_mesh_cuts;
 };
 
 // The type of a tensor.

@@ -208,13 +208,13 @@ Result<LayoutSpec> AxisCutOf(const MindirValue& dict) {
   return spec;
 }
 
-Status AppendAxisCuts(const MindirValue& value, bool outermost, AxisCuts& cuts) {
+Status AppendMeshCuts(const MindirValue& value, bool outermost, MeshCuts& cuts) {
   for (const MindirValue& element : value.elements) {
     if (element.type == MindirType::kDict) {
       RELAYOUT_ASSIGN_OR_RETURN(LayoutSpec spec, AxisCutOf(element));
       cuts.push_back(std::move(spec));
     } else if (outermost && IsSequence(element)) {
-      RELAYOUT_RETURN_IF_ERROR(AppendAxisCuts(element, false, cuts));
+      RELAYOUT_RETURN_IF_ERROR(AppendMeshCuts(element, false, cuts));
     } else {
       return BadAnnotation(value, "a tuple of layouts");
     }
@@ -227,16 +227,16 @@ Result<bool> SetAnnotation(const MindirValue& value, Operator& op) {
   std::optional<Cuts>* const cuts = value.name == "in_strategy"    ? &op.cuts
                                     : value.name == "out_strategy" ? &op.output_cuts
                                                                    : nullptr;
-  std::optional<AxisCuts>* const axis_cuts = value.name == "in_layout"    ? &op.axis_cuts
-                                             : value.name == "out_layout" ? &op.output_axis_cuts
+  std::optional<MeshCuts>* const mesh_cuts = value.name == "in_layout"    ? &op.mesh_cuts
+                                             : value.name == "out_layout" ? &op.output_mesh_cuts
                                                                           : nullptr;
-  if (cuts == nullptr && axis_cuts == nullptr) return false;
+  if (cuts == nullptr && mesh_cuts == nullptr) return false;
   if (value.type == MindirType::kNone) return true;
   if (!IsSequence(value)) return BadAnnotation(value, "a tuple");
   if (cuts != nullptr) {
     RELAYOUT_RETURN_IF_ERROR(AppendCuts(value, true, cuts->emplace()));
   } else {
-    RELAYOUT_RETURN_IF_ERROR(AppendAxisCuts(value, true, axis_cuts->emplace()));
+    RELAYOUT_RETURN_IF_ERROR(AppendMeshCuts(value, true, mesh_cuts->emplace()));
   }
   return true;
 }
@@ -773,7 +773,7 @@ class Importer {
   void NoteUntrained(std::optional<size_t> input, const Operator& op) {
     if (!input || *input >= op.inputs.size()) return;
     const ValueId id = op.inputs[*input];
-    if (graph_.value(id).kind == ValueKind::kParameter) untrained_.push_back(id);
+    if (graph_.value(id).role == ValueRole::kParameter) untrained_.push_back(id);
   }
 
   const MindirModel& model_;

@@ -16,7 +16,7 @@
 // * Arguments of an operator that are no tensors become attributes by the names of
 //   operator_types.h; so do the attributes of the primitive. None leaves no attribute.
 // * Shard annotations: in_strategy -> cuts, out_strategy -> output_cuts, in_layout and out_layout
-//   (of a Layout given to shard) -> axis_cuts and output_axis_cuts.
+//   (of a Layout given to shard) -> mesh_cuts and output_mesh_cuts.
 // * Parameters have their names as in checkpoints, in the order of the file. A parameter used
 //   twice is one value.
 // * Operators are called by their whole scope, "Default/a-Dense/MatMul-op0". Where one sub-graph is

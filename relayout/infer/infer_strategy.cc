@@ -91,7 +91,7 @@ class StageFiles {
       const auto parameter =
           std::find_if(op.inputs.begin(), op.inputs.end(), [this](ValueId input) {
             const Value& value = graph_.value(input);
-            return value.kind == ValueKind::kParameter && value.trained;
+            return value.role == ValueRole::kParameter && value.trained;
           });
       if (parameter == op.inputs.end()) continue;
       const int64_t stage = stages_[id];

@@ -60,11 +60,11 @@ class Assigner {
     const Operator* latest_producer = nullptr;
     for (const ValueId input : op.inputs) {
       const Value& value = graph_.value(input);
-      if (value.kind == ValueKind::kParameter) {
+      if (value.role == ValueRole::kParameter) {
         const auto stage = ByPrefix(value.name);
         if (!by_parameter) by_parameter = stage;
       }
-      if (value.kind != ValueKind::kResult) continue;
+      if (value.role != ValueRole::kResult) continue;
       const int64_t stage = stages_[static_cast<size_t>(value.producer)];
       if (latest_producer == nullptr || stage > latest) {
         latest = stage;
