@@ -45,11 +45,13 @@ Result<Assignment> AssignAnnotated(const Graph& graph, int64_t device_count) {
   for (const Operator& op : graph.operators()) {
     RELAYOUT_ASSIGN_OR_RETURN(const OperatorRule* const rule, RuleOf(op));
     RELAYOUT_ASSIGN_OR_RETURN(const OperatorAxes axes, rule->axes(graph, op));
-    if (!op.cuts) {
+    if (!op.cuts && !op.mesh_cuts) {
       assignment.cuts.push_back(DefaultCuts(graph, op, *rule, axes, device_count));
       continue;
     }
-    RELAYOUT_ASSIGN_OR_RETURN(AxisCuts cuts, ToAxisCuts(graph, op, axes, *op.cuts));
+    RELAYOUT_ASSIGN_OR_RETURN(AxisCuts cuts, op.mesh_cuts
+                                                 ? ToAxisCuts(graph, op, axes, *op.mesh_cuts)
+                                                 : ToAxisCuts(graph, op, axes, *op.cuts));
     assignment.cuts.push_back(std::move(cuts));
   }
   return assignment;
@@ -63,8 +65,10 @@ Result<std::vector<OperatorLayout>> LayOutAll(const Graph& graph, const Assignme
     const Operator& op = graph.operators()[id];
     RELAYOUT_ASSIGN_OR_RETURN(const OperatorRule* const rule, RuleOf(op));
     RELAYOUT_ASSIGN_OR_RETURN(const OperatorAxes axes, rule->axes(graph, op));
-    RELAYOUT_ASSIGN_OR_RETURN(OperatorLayout layout,
-                              LayOut(graph, op, *rule, axes, assignment.cuts[id], device_count));
+    RELAYOUT_ASSIGN_OR_RETURN(
+        OperatorLayout layout,
+        op.mesh_cuts ? LayOutOnMesh(graph, op, axes, *op.mesh_cuts, device_count)
+                     : LayOut(graph, op, *rule, axes, assignment.cuts[id], device_count));
     layouts.push_back(std::move(layout));
   }
   return layouts;

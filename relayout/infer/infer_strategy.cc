@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/infer/infer_strategy.h"
 
-#include <algorithm>
-#include <map>
 #include <utility>
 
 #include "relayout/base/text.h"
 #include "relayout/infer/optimizer_states.h"
 #include "relayout/infer/parameter_layouts.h"
+#include "relayout/infer/stage_files.h"
 
 namespace relayout {
 namespace {
-
-// What MindSpore's counter stands at after one compilation.
-constexpr int64_t kCurrentStage = 2;
 
 Status CheckOptions(const InferOptions& options) {
   if (options.device_count < 1) {
@@ -44,75 +40,6 @@ Status CheckOptions(const InferOptions& options) {
   return OkStatus();
 }
 
-class StageFiles {
- public:
-  StageFiles(const Graph& graph, const InferOptions& options,
-             const std::vector<OperatorLayout>& layouts, const std::vector<int64_t>& stages,
-             std::vector<std::string_view> state_prefixes)
-      : graph_(graph),
-        options_(options),
-        layouts_(layouts),
-        stages_(stages),
-        state_prefixes_(std::move(state_prefixes)),
-        files_(static_cast<size_t>(options.stage_count)) {
-    for (int64_t stage = 0; stage < options.stage_count; ++stage) {
-      StrategyFile& file = files_[static_cast<size_t>(stage)];
-      file.current_stage = kCurrentStage;
-      file.stages.push_back({.stage = stage, .layouts = {}});
-    }
-  }
-
-  std::vector<StrategyFile> Make(const std::vector<LaidParameter>& parameters) {
-    for (const LaidParameter& laid : parameters) AddParameter(laid);
-    AddOperators();
-    return std::move(files_);
-  }
-
- private:
-  void AddParameter(const LaidParameter& laid) {
-    const Value& value = graph_.value(laid.parameter);
-    if (!value.trained) return;
-    const Layout layout = pool_.Share(
-        SplitForOptimizer(laid.layout, value.dtype, value.shape, options_.optimizer_parallel));
-    const auto stage = static_cast<size_t>(stages_[static_cast<size_t>(laid.user.user)]);
-    auto& entries = files_[stage].stages[0].layouts.parameters;
-    entries.push_back({value.name, layout, value.shape});
-    for (const std::string_view prefix : state_prefixes_) {
-      entries.push_back({std::string(prefix) + value.name, layout, value.shape});
-    }
-  }
-
-  // Operators that have a parameter: "MatMul_layer1.weight" and their cuts. As in MindSpore, the
-  // last one of a name stands.
-  void AddOperators() {
-    std::vector<std::map<std::string, StrategyFile::Operator>> of_stage(files_.size());
-    for (size_t id = 0; id < layouts_.size(); ++id) {
-      const Operator& op = graph_.operators()[id];
-      const auto parameter =
-          std::find_if(op.inputs.begin(), op.inputs.end(), [this](ValueId input) {
-            const Value& value = graph_.value(input);
-            return value.role == ValueRole::kParameter && value.trained;
-          });
-      if (parameter == op.inputs.end()) continue;
-      const int64_t stage = stages_[id];
-      std::string name = Format("{}_{}", op.type, graph_.value(*parameter).name);
-      of_stage[static_cast<size_t>(stage)][name] = {
-          .name = name, .stage = stage, .strategy = layouts_[id].cuts};
-    }
-    for (size_t stage = 0; stage < files_.size(); ++stage) {
-      for (auto& [name, op] : of_stage[stage]) files_[stage].operators.push_back(std::move(op));
-    }
-  }
-
-  const Graph& graph_;
-  const InferOptions& options_;
-  const std::vector<OperatorLayout>& layouts_;
-  const std::vector<int64_t>& stages_;
-  const std::vector<std::string_view> state_prefixes_;
-  std::vector<StrategyFile> files_;
-  LayoutPool pool_;
-};
-
 Result<std::vector<std::string_view>> StatePrefixes(const InferOptions& options) {
   if (!options.training) return std::vector<std::string_view>{};
   RELAYOUT_ASSIGN_OR_RETURN(std::vector<std::string_view> prefixes,
@@ -137,11 +64,20 @@ Status Freeze(const std::vector<std::string>& prefixes, Graph& graph) {
   return OkStatus();
 }
 
+void SplitAll(const Graph& graph, const OptimizerParallel& parallel,
+              std::vector<LaidParameter>& parameters) {
+  LayoutPool pool;
+  for (LaidParameter& laid : parameters) {
+    const Value& value = graph.value(laid.parameter);
+    laid.layout = pool.Share(SplitForOptimizer(laid.layout, value.dtype, value.shape, parallel));
+  }
+}
+
 }  // namespace
 
 Result<InferredStrategy> InferStrategy(const Graph& graph, const InferOptions& options) {
   RELAYOUT_RETURN_IF_ERROR(CheckOptions(options));
-  RELAYOUT_ASSIGN_OR_RETURN(auto state_prefixes, StatePrefixes(options));
+  RELAYOUT_ASSIGN_OR_RETURN(const auto state_prefixes, StatePrefixes(options));
   InferredStrategy inferred;
   inferred.graph = graph;
   RELAYOUT_RETURN_IF_ERROR(Freeze(options.frozen, inferred.graph));
@@ -152,12 +88,19 @@ Result<InferredStrategy> InferStrategy(const Graph& graph, const InferOptions& o
                             AssignAnnotated(inferred.graph, device_count));
   RELAYOUT_ASSIGN_OR_RETURN(const std::vector<OperatorLayout> layouts,
                             LayOutAll(inferred.graph, assignment, device_count));
-  RELAYOUT_ASSIGN_OR_RETURN(const std::vector<LaidParameter> parameters,
-                            LayOutParameters(inferred.graph, layouts));
   for (const OperatorLayout& layout : layouts) inferred.cuts.push_back(layout.cuts);
-  inferred.stages =
-      StageFiles(inferred.graph, options, layouts, inferred.stage_of, std::move(state_prefixes))
-          .Make(parameters);
+  const std::vector<int64_t> one_group(layouts.size(), 0);
+  RELAYOUT_ASSIGN_OR_RETURN(
+      std::vector<LaidParameter> parameters,
+      LayOutParameters(inferred.graph, layouts, options.training ? one_group : inferred.stage_of));
+  SplitAll(inferred.graph, options.optimizer_parallel, parameters);
+  inferred.stages = MakeStageFiles({.graph = inferred.graph,
+                                    .stage_count = options.stage_count,
+                                    .training = options.training,
+                                    .layouts = layouts,
+                                    .stage_of = inferred.stage_of,
+                                    .parameters = parameters,
+                                    .state_prefixes = state_prefixes});
   return inferred;
 }
 

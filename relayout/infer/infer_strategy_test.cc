@@ -141,6 +141,71 @@ TEST(InferStrategy, SharedParametersMustAgree) {
   EXPECT_THAT(other.status().message(), HasSubstr("{a:4,b:2} (-,a) for MatMul"));
 }
 
+TEST(InferStrategy, AnnotationsThatNameMeshAxes) {
+  const auto network = [](const MeshCuts& cuts) {
+    TestNetwork net;
+    const ValueId w = net.Parameter("w", {32, 64});
+    net.Apply("MatMul", {net.Input("x", {16, 32}), w}, {16, 64});
+    net.graph().mutable_op(0).mesh_cuts = cuts;
+    return net.graph();
+  };
+  const auto spec = [](std::vector<std::vector<int>> dim_axes) {
+    return LayoutSpec{.mesh = {2, 2, 2}, .dim_axes = std::move(dim_axes), .uneven_rows = {}};
+  };
+  const auto one = InferStrategy(network({spec({{0}, {}}), spec({{}, {1}})}), Options(8));
+  ASSERT_TRUE(one.ok()) << one.status().message();
+  EXPECT_EQ(LayoutsOf(one->stages[0])["w"], "{a:2,b:2,c:2} (-,b)");
+  EXPECT_EQ(one->stages[0].operators[0].strategy, Cuts());
+  const auto two = InferStrategy(network({spec({{0}, {}}), spec({{}, {2, 1}})}), Options(8));
+  ASSERT_TRUE(two.ok()) << two.status().message();
+  EXPECT_EQ(LayoutsOf(two->stages[0])["w"], "{a:2,b:2,c:2} (-,c*b)");
+  const auto devices = InferStrategy(network({spec({{0}, {}}), spec({{}, {1}})}), Options(16));
+  ASSERT_FALSE(devices.ok());
+  EXPECT_THAT(devices.status().message(), HasSubstr("has 8 devices, but a stage has 16"));
+  const auto rows = InferStrategy(network({spec({{0}, {1}}), spec({{2}, {}})}), Options(8));
+  ASSERT_FALSE(rows.ok());
+  EXPECT_THAT(rows.status().message(), HasSubstr("by other mesh axes"));
+}
+
+// A table that is looked up in the first stage and multiplied by in the last.
+Graph TiedNetwork() {
+  TestNetwork network;
+  const ValueId table = network.Parameter("table", {64, 32});
+  const ValueId first = network.Apply("MatMul", {network.Input("x", {16, 64}), table}, {16, 32},
+                                      std::nullopt, {}, "embed-Embedding/");
+  const ValueId w = network.Parameter("layer.weight", {32, 32});
+  const ValueId middle =
+      network.Apply("MatMul", {first, w}, {16, 32}, std::nullopt, {}, "layer-Dense/");
+  network.Apply("MatMul", {middle, table}, {16, 64}, std::nullopt, {{"transpose_b", true}},
+                "head-Head/");
+  return network.graph();
+}
+
+TEST(InferStrategy, ParametersOfSeveralStages) {
+  InferOptions options = Options(8);
+  options.stage_count = 2;
+  options.stage_rules = {{"embed", 0}, {"layer", 1}, {"head", 1}};
+  const auto names = [](const StrategyFile& file) {
+    std::vector<std::string> all;
+    for (const auto& op : file.operators) all.push_back(op.name);
+    return all;
+  };
+  const auto predict = InferStrategy(TiedNetwork(), options);
+  ASSERT_TRUE(predict.ok()) << predict.status().message();
+  EXPECT_EQ(LayoutsOf(predict->stages[0]).count("table"), 1U);
+  EXPECT_EQ(LayoutsOf(predict->stages[1]).count("table"), 1U);
+  EXPECT_THAT(names(predict->stages[1]), ElementsAre("MatMul_layer.weight", "MatMul_table"));
+
+  options.training = true;
+  const auto train = InferStrategy(TiedNetwork(), options);
+  ASSERT_TRUE(train.ok()) << train.status().message();
+  EXPECT_EQ(LayoutsOf(train->stages[0]).count("accu_grads.table"), 1U);
+  EXPECT_EQ(LayoutsOf(train->stages[1]).count("table"), 0U);
+  EXPECT_THAT(names(train->stages[0]), ElementsAre("MatMul_table", "Send_table"));
+  EXPECT_THAT(names(train->stages[1]),
+              ElementsAre("MatMul_layer.weight", "Receive_layer.weight", "Receive_table"));
+}
+
 TEST(InferStrategy, CastsAreLookedThrough) {
   TestNetwork network;
   const ValueId w = network.Parameter("w", {32, 64});

@@ -107,6 +107,87 @@ Result<AxisCuts> ToAxisCuts(const Graph& graph, const Operator& op, const Operat
   return axis_cuts;
 }
 
+Result<AxisCuts> ToAxisCuts(const Graph& graph, const Operator& op, const OperatorAxes& axes,
+                            const MeshCuts& cuts) {
+  Cuts pieces;
+  for (const LayoutSpec& spec : cuts) {
+    pieces.emplace_back();
+    for (const std::vector<int>& dim_axes : spec.dim_axes) {
+      int64_t product = 1;
+      for (const int axis : dim_axes) product *= spec.mesh[static_cast<size_t>(axis)];
+      pieces.back().push_back(product);
+    }
+  }
+  return ToAxisCuts(graph, op, axes, pieces);
+}
+
+namespace {
+
+Status CheckMeshes(const Operator& op, const MeshCuts& cuts, int64_t device_count) {
+  for (const LayoutSpec& spec : cuts) {
+    if (spec.mesh != cuts[0].mesh) {
+      return InvalidInput(Format("{}: its annotation is {}; one operator has one mesh",
+                                 Describe(op), ToText(cuts)));
+    }
+    RELAYOUT_ASSIGN_OR_RETURN(const Layout layout, Layout::Create(spec));
+    if (layout.device_count() != device_count) {
+      return InvalidInput(Format("{}: the mesh of its annotation {} has {}, but a stage has {}",
+                                 Describe(op), ToText(cuts), Count(layout.device_count(), "device"),
+                                 device_count));
+    }
+  }
+  return OkStatus();
+}
+
+// The mesh axes that cut each axis of the operator.
+Result<std::vector<std::vector<int>>> MeshAxesOf(const Operator& op, const OperatorAxes& axes,
+                                                 const MeshCuts& cuts) {
+  std::vector<std::vector<int>> mesh_axes(axes.count());
+  std::vector<bool> is_known(axes.count(), false);
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    for (size_t d = 0; d < axes.inputs[i].size(); ++d) {
+      if (axes.inputs[i][d] == OperatorAxes::kWhole) continue;
+      const auto axis = static_cast<size_t>(axes.inputs[i][d]);
+      const std::vector<int>& dim_axes = cuts[i].dim_axes[d];
+      if (is_known[axis] && mesh_axes[axis] != dim_axes) {
+        return InvalidInput(
+            Format("{}: its annotation {} cuts dim {} of input {} by other mesh axes than the dim "
+                   "of another input that runs along with it",
+                   Describe(op), ToText(cuts), d, i));
+      }
+      mesh_axes[axis] = dim_axes;
+      is_known[axis] = true;
+    }
+  }
+  return mesh_axes;
+}
+
+}  // namespace
+
+Result<OperatorLayout> LayOutOnMesh(const Graph& graph, const Operator& op,
+                                    const OperatorAxes& axes, const MeshCuts& cuts,
+                                    int64_t device_count) {
+  RELAYOUT_RETURN_IF_ERROR(ToAxisCuts(graph, op, axes, cuts).status());
+  RELAYOUT_RETURN_IF_ERROR(CheckMeshes(op, cuts, device_count));
+  RELAYOUT_ASSIGN_OR_RETURN(const auto mesh_axes, MeshAxesOf(op, axes, cuts));
+  OperatorLayout layout;
+  for (const LayoutSpec& spec : cuts) {
+    RELAYOUT_ASSIGN_OR_RETURN(Layout input, Layout::Create(spec));
+    layout.inputs.push_back(std::move(input));
+  }
+  for (const std::vector<int>& dims : axes.outputs) {
+    LayoutSpec spec;
+    spec.mesh = cuts.empty() ? std::vector<int64_t>{device_count} : cuts[0].mesh;
+    for (const int axis : dims) {
+      spec.dim_axes.push_back(axis == OperatorAxes::kWhole ? std::vector<int>{}
+                                                           : mesh_axes[static_cast<size_t>(axis)]);
+    }
+    RELAYOUT_ASSIGN_OR_RETURN(Layout output, Layout::Create(std::move(spec)));
+    layout.outputs.push_back(std::move(output));
+  }
+  return layout;
+}
+
 Cuts ToCuts(const OperatorAxes& axes, const AxisCuts& axis_cuts) {
   Cuts cuts;
   for (const std::vector<int>& dims : axes.inputs) {

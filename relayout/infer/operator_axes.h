@@ -64,7 +64,8 @@ struct MeshOrder {
 
 // An operator's tensors on the devices of a stage.
 struct OperatorLayout {
-  // Of each input; what MindSpore's files call the operator's strategy.
+  // Of each input; what MindSpore's files call the operator's strategy. Empty where the annotation
+  // names mesh axes.
   Cuts cuts;
   std::vector<Layout> inputs;
   std::vector<Layout> outputs;
@@ -76,6 +77,18 @@ struct OperatorLayout {
 // The message names the operator, the tensors and both numbers.
 Result<AxisCuts> ToAxisCuts(const Graph& graph, const Operator& op, const OperatorAxes& axes,
                             const Cuts& cuts);
+
+// The same for an annotation that names the axes of a mesh.
+Result<AxisCuts> ToAxisCuts(const Graph& graph, const Operator& op, const OperatorAxes& axes,
+                            const MeshCuts& cuts);
+
+// Lays out an operator whose annotation names mesh axes: its inputs lie as it says, and so do the
+// dims of its outputs that run along with theirs.
+// Fails as ToAxisCuts does, when the inputs' meshes differ or have not `device_count` devices, and
+// when dims that run along are cut by different mesh axes.
+Result<OperatorLayout> LayOutOnMesh(const Graph& graph, const Operator& op,
+                                    const OperatorAxes& axes, const MeshCuts& cuts,
+                                    int64_t device_count);
 
 // The cuts of the inputs that `axis_cuts` mean.
 Cuts ToCuts(const OperatorAxes& axes, const AxisCuts& axis_cuts);

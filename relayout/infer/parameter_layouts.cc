@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/infer/parameter_layouts.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "relayout/base/text.h"
@@ -11,36 +12,43 @@ namespace {
 
 class Users {
  public:
-  Users(const Graph& graph, const std::vector<OperatorLayout>& layouts)
-      : graph_(graph), layouts_(layouts), uses_(graph.Uses()) {}
+  Users(const Graph& graph, const std::vector<OperatorLayout>& layouts,
+        const std::vector<int64_t>& group_of)
+      : graph_(graph), layouts_(layouts), group_of_(group_of), uses_(graph.Uses()) {}
 
   const Layout& LayoutOf(const Graph::Use& use) const {
     return layouts_[static_cast<size_t>(use.user)].inputs[static_cast<size_t>(use.input)];
   }
 
-  // The user whose layout the parameter takes; nothing when there is none.
-  Result<std::optional<Graph::Use>> Deciding(ValueId parameter) const {
-    std::optional<Graph::Use> first;
+  // Of each group the user whose layout the parameter takes.
+  Result<std::vector<Graph::Use>> Deciding(ValueId parameter) const {
+    std::vector<Graph::Use> firsts;
     for (const Graph::Use& use : uses_[static_cast<size_t>(parameter)]) {
       if (IsCast(use)) continue;
-      if (!first) first = use;
-      if (!HoldSameShards(LayoutOf(*first), LayoutOf(use))) {
+      const auto first = std::find_if(firsts.begin(), firsts.end(), [&](const Graph::Use& other) {
+        return GroupOf(other) == GroupOf(use);
+      });
+      if (first == firsts.end()) {
+        firsts.push_back(use);
+      } else if (!HoldSameShards(LayoutOf(*first), LayoutOf(use))) {
         return Disagreement(parameter, *first, use);
       }
     }
-    return first ? first : BehindCast(parameter);
+    const auto behind_cast = firsts.empty() ? BehindCast(parameter) : std::nullopt;
+    if (behind_cast) firsts.push_back(*behind_cast);
+    return firsts;
   }
 
  private:
   bool IsCast(const Graph::Use& use) const { return graph_.op(use.user).type == "Cast"; }
+  int64_t GroupOf(const Graph::Use& use) const { return group_of_[static_cast<size_t>(use.user)]; }
 
   // MindSpore takes the first Cast, and of its users the last.
   std::optional<Graph::Use> BehindCast(ValueId value) const {
     while (true) {
       const std::vector<Graph::Use>& uses = uses_[static_cast<size_t>(value)];
       if (uses.empty()) return std::nullopt;
-      const bool all_cast = IsCast(uses.back());
-      if (!all_cast) return uses.back();
+      if (!IsCast(uses.back())) return uses.back();
       value = graph_.op(uses.front().user).outputs[0];
     }
   }
@@ -55,18 +63,22 @@ class Users {
 
   const Graph& graph_;
   const std::vector<OperatorLayout>& layouts_;
+  const std::vector<int64_t>& group_of_;
   std::vector<std::vector<Graph::Use>> uses_;
 };
 
 }  // namespace
 
 Result<std::vector<LaidParameter>> LayOutParameters(const Graph& graph,
-                                                    const std::vector<OperatorLayout>& layouts) {
-  const Users users(graph, layouts);
+                                                    const std::vector<OperatorLayout>& layouts,
+                                                    const std::vector<int64_t>& group_of) {
+  const Users users(graph, layouts, group_of);
   std::vector<LaidParameter> laid;
   for (const ValueId parameter : graph.parameters()) {
-    RELAYOUT_ASSIGN_OR_RETURN(const std::optional<Graph::Use> user, users.Deciding(parameter));
-    if (user) laid.push_back({parameter, *user, users.LayoutOf(*user)});
+    RELAYOUT_ASSIGN_OR_RETURN(const std::vector<Graph::Use> deciding, users.Deciding(parameter));
+    for (const Graph::Use& user : deciding) {
+      laid.push_back({parameter, user, users.LayoutOf(user)});
+    }
   }
   return laid;
 }

@@ -31,9 +31,13 @@ struct LaidParameter {
 };
 
 // The parameters that operators use, in the order of the network's parameters. `layouts` is by
-// OperatorId. Fails when two users need different shards; the message names the parameter, both
+// OperatorId, and so is `group_of`: only users of one group must agree, and a parameter with users
+// in several groups comes once for each, in the order of their first users. (Stages of a network
+// for inference are such groups: each keeps the parameter as it needs it.)
+// Fails when two users of a group need different shards; the message names the parameter, both
 // operators and both layouts.
 Result<std::vector<LaidParameter>> LayOutParameters(const Graph& graph,
-                                                    const std::vector<OperatorLayout>& layouts);
+                                                    const std::vector<OperatorLayout>& layouts,
+                                                    const std::vector<int64_t>& group_of);
 
 }  // namespace relayout
