@@ -10,28 +10,80 @@
 namespace relayout {
 namespace {
 
-std::string Tensor(const Graph& graph, const Operator& op, size_t input) {
-  return Format("input {} ({}, {})", input, Describe(graph, op.inputs[input]),
-                ToText(graph.value(op.inputs[input]).shape));
+// What one list of an annotation cuts, and how to call it.
+struct List {
+  const std::vector<int>* dims = nullptr;
+  const Dims* shape = nullptr;
+  size_t input = 0;
+};
+
+std::vector<List> ListsOf(const Graph& graph, const Operator& op, const OperatorAxes& axes) {
+  std::vector<List> lists;
+  for (const OperatorAxes::Listed& listed : axes.listed) {
+    lists.push_back({.dims = &listed.dims, .shape = &listed.shape});
+  }
+  if (!axes.listed.empty()) return lists;
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    lists.push_back(
+        {.dims = &axes.inputs[i], .shape = &graph.value(op.inputs[i]).shape, .input = i});
+  }
+  return lists;
 }
 
-Status CheckForm(const Graph& graph, const Operator& op, const Cuts& cuts) {
-  if (cuts.size() != op.inputs.size()) {
-    return InvalidInput(Format("{}: its annotation {} has {}, but it has {}", Describe(op),
-                               ToText(cuts), Count(static_cast<int64_t>(cuts.size()), "list"),
-                               Count(static_cast<int64_t>(op.inputs.size()), "tensor input")));
+// One annotation against one operator, and the words of its refusal.
+struct Reading {
+  const Graph& graph;
+  const Operator& op;
+  const OperatorAxes& axes;
+  const Cuts& cuts;
+  CutsOrigin origin = CutsOrigin::kAnnotation;
+
+  std::string Who() const {
+    if (origin == CutsOrigin::kAnnotation) {
+      return Format("{}: its annotation {}", Describe(op), ToText(cuts));
+    }
+    return Format("{}: without an annotation it gets {}, which", Describe(op), ToText(cuts));
+  }
+  std::string Tensor(const List& list) const {
+    if (!axes.listed.empty()) return Format("the result ({})", ToText(*list.shape));
+    return Format("input {} ({}, {})", list.input, Describe(graph, op.inputs[list.input]),
+                  ToText(*list.shape));
+  }
+};
+
+// Tensors without dims have nothing to cut: annotations name them or not.
+std::vector<List> WithDims(const std::vector<List>& lists) {
+  std::vector<List> some;
+  for (const List& list : lists) {
+    if (!list.shape->empty()) some.push_back(list);
+  }
+  return some;
+}
+
+Cuts WithNumbers(const Cuts& cuts) {
+  Cuts some;
+  for (const std::vector<int64_t>& list : cuts) {
+    if (!list.empty()) some.push_back(list);
+  }
+  return some;
+}
+
+Status CheckForm(const Reading& reading, const std::vector<List>& lists, const Cuts& cuts) {
+  if (cuts.size() != lists.size()) {
+    return InvalidInput(Format("{} has {}, but it has {}", reading.Who(),
+                               Count(static_cast<int64_t>(cuts.size()), "list"),
+                               Count(static_cast<int64_t>(lists.size()), "tensor input")));
   }
   for (size_t i = 0; i < cuts.size(); ++i) {
-    const Dims& shape = graph.value(op.inputs[i]).shape;
+    const Dims& shape = *lists[i].shape;
     if (cuts[i].size() != shape.size()) {
-      return InvalidInput(Format("{}: its annotation {} cuts {} dims of {}", Describe(op),
-                                 ToText(cuts), cuts[i].size(), Tensor(graph, op, i)));
+      return InvalidInput(
+          Format("{} cuts {} dims of {}", reading.Who(), cuts[i].size(), reading.Tensor(lists[i])));
     }
     for (size_t d = 0; d < shape.size(); ++d) {
       if (cuts[i][d] < 1 || shape[d] % cuts[i][d] != 0) {
-        return InvalidInput(Format("{}: its annotation {} cuts dim {} = {} of {} into {} pieces",
-                                   Describe(op), ToText(cuts), d, shape[d], Tensor(graph, op, i),
-                                   cuts[i][d]));
+        return InvalidInput(Format("{} cuts dim {} = {} of {} into {} pieces", reading.Who(), d,
+                                   shape[d], reading.Tensor(lists[i]), cuts[i][d]));
       }
     }
   }
@@ -40,22 +92,61 @@ Status CheckForm(const Graph& graph, const Operator& op, const Cuts& cuts) {
 
 // Where an axis was first cut, for messages.
 struct FirstCut {
-  size_t input = 0;
+  size_t list = 0;
   size_t dim = 0;
 };
 
-Layout ToLayout(const std::vector<int>& dims, const std::vector<int64_t>& mesh,
-                const std::vector<int>& mesh_axis_of) {
+// The mesh that cuts make, and which of its axes each operator axis is; -1 for none.
+struct MadeMesh {
+  std::vector<int64_t> sizes;
+  std::vector<int> mesh_axis_of;
+
+  int Of(int axis) const {
+    return axis == OperatorAxes::kWhole ? -1 : mesh_axis_of[static_cast<size_t>(axis)];
+  }
+};
+
+MadeMesh MakeMesh(const AxisCuts& axis_cuts, const MeshOrder& order, int64_t repeats) {
+  MadeMesh mesh;
+  mesh.mesh_axis_of.assign(axis_cuts.size(), -1);
+  if (repeats > 1 && order.repeats_on_the_left) mesh.sizes.push_back(repeats);
+  for (const int axis : order.axes) {
+    const int64_t pieces = axis_cuts[static_cast<size_t>(axis)];
+    if (pieces == 1) continue;
+    mesh.mesh_axis_of[static_cast<size_t>(axis)] = static_cast<int>(mesh.sizes.size());
+    mesh.sizes.push_back(pieces);
+  }
+  const bool on_the_right = repeats > 1 && !order.repeats_on_the_left;
+  if (on_the_right || mesh.sizes.empty()) mesh.sizes.push_back(repeats);
+  return mesh;
+}
+
+LayoutSpec ToSpec(const std::vector<int>& dims, const MadeMesh& mesh) {
   LayoutSpec spec;
-  spec.mesh = mesh;
+  spec.mesh = mesh.sizes;
   for (const int axis : dims) {
-    const int mesh_axis =
-        axis == OperatorAxes::kWhole ? -1 : mesh_axis_of[static_cast<size_t>(axis)];
+    const int mesh_axis = mesh.Of(axis);
     spec.dim_axes.push_back(mesh_axis < 0 ? std::vector<int>{} : std::vector<int>{mesh_axis});
   }
+  return spec;
+}
+
+Layout ToLayout(LayoutSpec spec) {
   Result<Layout> layout = Layout::Create(std::move(spec));
   RELAYOUT_CHECK(layout.ok());
   return std::move(layout).value();
+}
+
+void ApplyConditionals(const OperatorAxes& axes, const AxisCuts& axis_cuts, const MadeMesh& mesh,
+                       std::vector<LayoutSpec>& outputs) {
+  for (const OperatorAxes::Conditional& conditional : axes.conditionals) {
+    const int mesh_axis = mesh.Of(conditional.axis);
+    if (mesh_axis < 0) continue;
+    std::vector<int>& cutting = outputs[conditional.output].dim_axes[conditional.dim];
+    int64_t pieces = axis_cuts[static_cast<size_t>(conditional.axis)];
+    for (const int other : cutting) pieces *= mesh.sizes[static_cast<size_t>(other)];
+    if (conditional.length % pieces == 0) cutting.push_back(mesh_axis);
+  }
 }
 
 std::string MeshText(const AxisCuts& axis_cuts) {
@@ -69,36 +160,45 @@ std::string MeshText(const AxisCuts& axis_cuts) {
 }  // namespace
 
 bool OperatorAxes::IsContracted(int axis) const {
+  for (const Conditional& conditional : conditionals) {
+    if (conditional.axis == axis) return conditional.sums;
+  }
   return std::none_of(outputs.begin(), outputs.end(), [axis](const std::vector<int>& dims) {
     return std::find(dims.begin(), dims.end(), axis) != dims.end();
   });
 }
 
 Result<AxisCuts> ToAxisCuts(const Graph& graph, const Operator& op, const OperatorAxes& axes,
-                            const Cuts& cuts) {
-  RELAYOUT_RETURN_IF_ERROR(CheckForm(graph, op, cuts));
+                            const Cuts& cuts, CutsOrigin origin) {
+  const Reading reading{.graph = graph, .op = op, .axes = axes, .cuts = cuts, .origin = origin};
+  std::vector<List> lists = ListsOf(graph, op, axes);
+  Cuts numbers = cuts;
+  if (numbers.size() != lists.size()) {
+    lists = WithDims(lists);
+    numbers = WithNumbers(numbers);
+  }
+  RELAYOUT_RETURN_IF_ERROR(CheckForm(reading, lists, numbers));
   AxisCuts axis_cuts(axes.count(), 0);
   std::vector<FirstCut> first(axes.count());
-  for (size_t i = 0; i < cuts.size(); ++i) {
-    for (size_t d = 0; d < cuts[i].size(); ++d) {
-      const int axis = axes.inputs[i][d];
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    for (size_t d = 0; d < numbers[i].size(); ++d) {
+      const int axis = (*lists[i].dims)[d];
       if (axis == OperatorAxes::kWhole) {
-        if (cuts[i][d] == 1) continue;
-        return InvalidInput(
-            Format("{}: its annotation {} cuts dim {} of {}, which this operator needs whole",
-                   Describe(op), ToText(cuts), d, Tensor(graph, op, i)));
+        if (numbers[i][d] == 1) continue;
+        return InvalidInput(Format("{} cuts dim {} of {} into {}, which this operator needs whole",
+                                   reading.Who(), d, reading.Tensor(lists[i]), numbers[i][d]));
       }
       int64_t& pieces = axis_cuts[static_cast<size_t>(axis)];
       FirstCut& cut = first[static_cast<size_t>(axis)];
       if (pieces == 0) {
-        pieces = cuts[i][d];
+        pieces = numbers[i][d];
         cut = {i, d};
-      } else if (pieces != cuts[i][d]) {
+      } else if (pieces != numbers[i][d]) {
         return InvalidInput(
-            Format("{}: its annotation {} cuts dim {} of {} into {}, but dim {} of {}, which runs "
-                   "along with it, into {}",
-                   Describe(op), ToText(cuts), cut.dim, Tensor(graph, op, cut.input), pieces, d,
-                   Tensor(graph, op, i), cuts[i][d]));
+            Format("{} cuts dim {} of {} into {}, but dim {} of {}, which runs along with it, "
+                   "into {}",
+                   reading.Who(), cut.dim, reading.Tensor(lists[cut.list]), pieces, d,
+                   reading.Tensor(lists[i]), numbers[i][d]));
       }
     }
   }
@@ -189,14 +289,17 @@ Result<OperatorLayout> LayOutOnMesh(const Graph& graph, const Operator& op,
 }
 
 Cuts ToCuts(const OperatorAxes& axes, const AxisCuts& axis_cuts) {
-  Cuts cuts;
-  for (const std::vector<int>& dims : axes.inputs) {
-    cuts.emplace_back();
+  const auto numbers = [&axis_cuts](const std::vector<int>& dims) {
+    std::vector<int64_t> list;
     for (const int axis : dims) {
-      cuts.back().push_back(axis == OperatorAxes::kWhole ? 1
-                                                         : axis_cuts[static_cast<size_t>(axis)]);
+      list.push_back(axis == OperatorAxes::kWhole ? 1 : axis_cuts[static_cast<size_t>(axis)]);
     }
-  }
+    return list;
+  };
+  Cuts cuts;
+  for (const OperatorAxes::Listed& listed : axes.listed) cuts.push_back(numbers(listed.dims));
+  if (!axes.listed.empty()) return cuts;
+  for (const std::vector<int>& dims : axes.inputs) cuts.push_back(numbers(dims));
   return cuts;
 }
 
@@ -225,25 +328,16 @@ Result<OperatorLayout> LayOut(const Operator& op, const OperatorAxes& axes,
                                Describe(op), ToText(ToCuts(axes, axis_cuts)), MeshText(axis_cuts),
                                Count(device_count, "device")));
   }
-  const int64_t repeats = device_count / used;
-  std::vector<int64_t> mesh;
-  std::vector<int> mesh_axis_of(axes.count(), -1);
-  if (repeats > 1 && order.repeats_on_the_left) mesh.push_back(repeats);
-  for (const int axis : order.axes) {
-    const int64_t pieces = axis_cuts[static_cast<size_t>(axis)];
-    if (pieces == 1) continue;
-    mesh_axis_of[static_cast<size_t>(axis)] = static_cast<int>(mesh.size());
-    mesh.push_back(pieces);
-  }
-  if ((repeats > 1 && !order.repeats_on_the_left) || mesh.empty()) mesh.push_back(repeats);
+  const MadeMesh mesh = MakeMesh(axis_cuts, order, device_count / used);
   OperatorLayout layout;
   layout.cuts = ToCuts(axes, axis_cuts);
   for (const std::vector<int>& dims : axes.inputs) {
-    layout.inputs.push_back(ToLayout(dims, mesh, mesh_axis_of));
+    layout.inputs.push_back(ToLayout(ToSpec(dims, mesh)));
   }
-  for (const std::vector<int>& dims : axes.outputs) {
-    layout.outputs.push_back(ToLayout(dims, mesh, mesh_axis_of));
-  }
+  std::vector<LayoutSpec> outputs;
+  for (const std::vector<int>& dims : axes.outputs) outputs.push_back(ToSpec(dims, mesh));
+  ApplyConditionals(axes, axis_cuts, mesh, outputs);
+  for (LayoutSpec& spec : outputs) layout.outputs.push_back(ToLayout(std::move(spec)));
   return layout;
 }
 

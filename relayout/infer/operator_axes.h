@@ -46,8 +46,30 @@ struct OperatorAxes {
   // Of each axis, in the order of the mesh, a length that its pieces must divide: the common length
   // of its dims, or what they have in common where they differ (Reshape).
   std::vector<int64_t> lengths;
+
+  // What the lists of an annotation cut, where that is not the inputs: OneHot's first list cuts the
+  // result, because the input lacks a dim. Empty: the inputs.
+  struct Listed {
+    std::vector<int> dims;
+    Dims shape;
+  };
+  std::vector<Listed> listed;
+
+  // An axis that cuts a dim of an output where its pieces divide `length`, inside of what cuts that
+  // dim already; where they do not, the output is not cut by it. What it cuts are partial results
+  // that are summed up (Gather from a table with cut rows), or pieces that the output cannot always
+  // have (Reshape).
+  struct Conditional {
+    int axis = kWhole;
+    size_t output = 0;
+    size_t dim = 0;
+    int64_t length = 1;
+    bool sums = false;
+  };
+  std::vector<Conditional> conditionals;
+
   size_t count() const { return lengths.size(); }
-  // The axis is in no output.
+  // Each piece of the axis makes partial results for the outputs.
   bool IsContracted(int axis) const;
 };
 
@@ -71,12 +93,16 @@ struct OperatorLayout {
   std::vector<Layout> outputs;
 };
 
-// What `cuts` of the inputs mean for the axes.
+// Who chose cuts, for messages.
+enum class CutsOrigin : uint8_t { kAnnotation, kDefault };
+
+// What `cuts` of the inputs (or of what is `listed`) mean for the axes. Tensors without dims may be
+// left out.
 // Fails when there are not as many lists or numbers as the inputs have dims, a number is below 1, a
 // dim does not divide, a dim that cannot be cut is, or two dims of one axis are cut differently.
 // The message names the operator, the tensors and both numbers.
 Result<AxisCuts> ToAxisCuts(const Graph& graph, const Operator& op, const OperatorAxes& axes,
-                            const Cuts& cuts);
+                            const Cuts& cuts, CutsOrigin origin = CutsOrigin::kAnnotation);
 
 // The same for an annotation that names the axes of a mesh.
 Result<AxisCuts> ToAxisCuts(const Graph& graph, const Operator& op, const OperatorAxes& axes,
@@ -90,7 +116,7 @@ Result<OperatorLayout> LayOutOnMesh(const Graph& graph, const Operator& op,
                                     const OperatorAxes& axes, const MeshCuts& cuts,
                                     int64_t device_count);
 
-// The cuts of the inputs that `axis_cuts` mean.
+// The cuts of the inputs (or of what is `listed`) that `axis_cuts` mean.
 Cuts ToCuts(const OperatorAxes& axes, const AxisCuts& axis_cuts);
 
 // Fails when the pieces do not divide `device_count`, or not the lengths; names the operator.

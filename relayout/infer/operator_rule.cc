@@ -6,6 +6,7 @@
 #include "relayout/base/check.h"
 #include "relayout/base/near_names.h"
 #include "relayout/base/text.h"
+#include "relayout/infer/rules/default_cuts.h"
 #include "relayout/infer/rules/families.h"
 
 namespace relayout {
@@ -15,7 +16,9 @@ using RuleTable = std::map<std::string_view, OperatorRule>;
 
 RuleTable MakeTable() {
   RuleTable table;
-  for (const auto& family : {MatrixRules(), ElementwiseRules()}) {
+  for (const auto& family : {AttentionRules(), BatchParallelRules(), ConvolutionRules(),
+                             ElementwiseRules(), GatherRules(), LossRules(), MatrixRules(),
+                             NormalizationRules(), PieceRules(), ReductionRules(), ShapeRules()}) {
     for (const OperatorRule& rule : family) {
       RELAYOUT_CHECK(table.emplace(rule.type, rule).second);
     }
@@ -48,6 +51,15 @@ Result<const OperatorRule*> RuleOf(const Operator& op) {
   for (const std::string_view type : RuleTypes()) near.Consider(type);
   return Unsupported(
       Format("{}: relayout does not know how this operator is cut{}", Describe(op), near.Hint("")));
+}
+
+Result<AxisCuts> ChosenCuts(const Graph& graph, const Operator& op, const OperatorRule& rule,
+                            const OperatorAxes& axes, int64_t device_count) {
+  if (op.mesh_cuts) return ToAxisCuts(graph, op, axes, *op.mesh_cuts);
+  if (op.cuts && !rule.ignores_annotation) return ToAxisCuts(graph, op, axes, *op.cuts);
+  const Cuts cuts = rule.default_cuts == nullptr ? CutFirstBatch(graph, op, axes, device_count)
+                                                 : rule.default_cuts(graph, op, axes, device_count);
+  return ToAxisCuts(graph, op, axes, cuts, CutsOrigin::kDefault);
 }
 
 Result<OperatorLayout> LayOut(const Graph& graph, const Operator& op, const OperatorRule& rule,

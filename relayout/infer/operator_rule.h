@@ -6,7 +6,7 @@
 //   const OperatorRule* rule = FindRule("MatMul");
 //   RELAYOUT_ASSIGN_OR_RETURN(const OperatorAxes axes, rule->axes(graph, op));
 //
-// The rules live in rules/, a file a family; rules.cc has the table.
+// The rules live in rules/, a file a family; operator_rule.cc has the table.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,13 @@ struct OperatorRule {
   // message names the operator.
   Result<OperatorAxes> (*axes)(const Graph& graph, const Operator& op);
 
-  // The axis that is cut when there is no annotation, kWhole for none. Null: the axis of the first
-  // input's first dim (the batch). It is cut into as many pieces as divide both its length and the
-  // devices; or, all or nothing, into as many as there are devices if these divide it.
-  int (*default_axis)(const Graph& graph, const Operator& op, const OperatorAxes& axes) = nullptr;
-  bool default_is_all_or_nothing = false;
+  // How MindSpore cuts the operator's inputs (or what its axes list) when nothing is annotated.
+  // Null: dim 0 of the first input (the batch) into gcd(length, devices) pieces.
+  Cuts (*default_cuts)(const Graph& graph, const Operator& op, const OperatorAxes& axes,
+                       int64_t device_count) = nullptr;
+
+  // MindSpore takes no notice of an annotation: it has no rule for this type (batch_parallel.cc).
+  bool ignores_annotation = false;
 
   // Fails when the operator cannot be cut so although each axis can. Null: it can.
   Status (*check)(const Graph& graph, const Operator& op, const OperatorAxes& axes,
@@ -48,6 +50,12 @@ std::vector<std::string_view> RuleTypes();
 
 // The rule for `op`, or an error that names the operator and what is near its type.
 Result<const OperatorRule*> RuleOf(const Operator& op);
+
+// What MindSpore cuts the axes into: as annotated, else by the rule's default. Fails when the
+// annotation contradicts the axes, or when the default does (Softmax over dim 0: MindSpore cuts it
+// all the same, and then refuses); names the operator, the tensor and both numbers.
+Result<AxisCuts> ChosenCuts(const Graph& graph, const Operator& op, const OperatorRule& rule,
+                            const OperatorAxes& axes, int64_t device_count);
 
 // Lays `op` out with these cuts of its axes, by its rule.
 Result<OperatorLayout> LayOut(const Graph& graph, const Operator& op, const OperatorRule& rule,

@@ -9,7 +9,16 @@
 
 namespace relayout {
 
-std::vector<OperatorRule> MatrixRules();       // MatMul, BatchMatMul.
-std::vector<OperatorRule> ElementwiseRules();  // Add, ReLU, Cast; with broadcasting; BiasAdd.
+std::vector<OperatorRule> AttentionRules();      // FlashAttentionScore, RotaryPositionEmbedding.
+std::vector<OperatorRule> BatchParallelRules();  // Flatten, Dense, NLLLoss: MindSpore has no rule.
+std::vector<OperatorRule> ConvolutionRules();    // Conv2D, MaxPool, ResizeBilinearV2.
+std::vector<OperatorRule> ElementwiseRules();    // Add, ReLU, Select; with broadcasting; BiasAdd.
+std::vector<OperatorRule> GatherRules();         // Gather, GatherD, GatherNd, OneHot.
+std::vector<OperatorRule> LossRules();           // SoftmaxCrossEntropyWithLogits, KLDivLoss.
+std::vector<OperatorRule> MatrixRules();         // MatMul, BatchMatMul, MatMulExt.
+std::vector<OperatorRule> NormalizationRules();  // Softmax, LayerNorm, BatchNorm; TopK, CumSum.
+std::vector<OperatorRule> PieceRules();          // Split, Concat, Stack, Slice, StridedSlice.
+std::vector<OperatorRule> ReductionRules();      // ReduceSum, MeanExt, Argmax.
+std::vector<OperatorRule> ShapeRules();          // Reshape, Transpose, ExpandDims, Tile.
 
 }  // namespace relayout

@@ -4,10 +4,12 @@
 //   BatchMatMul   x[b..,m,k] w[b..,k,n]       -> y[b..,m,n]       mesh b.. m k n
 //
 // transpose_a and transpose_b (or transpose_x1, ...) exchange the last two dims of an input. Batch
-// dims broadcast.
+// dims broadcast. MatMulExt and BatchMatMulExt are the same without transposition.
 #include <algorithm>
+#include <numeric>
 
 #include "relayout/base/text.h"
+#include "relayout/infer/rules/default_cuts.h"
 #include "relayout/infer/rules/dims.h"
 #include "relayout/infer/rules/families.h"
 
@@ -71,21 +73,30 @@ Result<OperatorAxes> MatrixAxes(const Graph& graph, const Operator& op) {
   return axes;
 }
 
-// The batch, or the rows where there is none: also when x is transposed. A batch that one of the
-// two lacks is not cut.
-int BatchAxis(const Graph& graph, const Operator& op, const OperatorAxes& axes) {
-  const size_t of_x = graph.value(op.inputs[0]).shape.size();
-  const size_t of_w = graph.value(op.inputs[1]).shape.size();
-  const bool both_have_batch = of_x == of_w && of_x > 2;
-  if (both_have_batch && axes.inputs[0][0] != axes.inputs[1][0]) return OperatorAxes::kWhole;
-  return axes.outputs[0][0];
+// The rows of x, or its batch; and w's batch, if it has one.
+Cuts BatchCuts(const Graph& graph, const Operator& op, const OperatorAxes& axes,
+               int64_t device_count) {
+  const Dims& x = graph.value(op.inputs[0]).shape;
+  const Dims& w = graph.value(op.inputs[1]).shape;
+  const size_t dim_count = std::max(x.size(), w.size());
+  if (dim_count > 2) {
+    return CutBatches(graph, op, {x.size() == dim_count, w.size() == dim_count}, device_count);
+  }
+  // Also of a transposed x.
+  const size_t rows = axes.inputs[0][0] == axes.outputs[0][0] ? 0 : 1;
+  Cuts cuts = WholeCuts(graph, op);
+  cuts[0][rows] = std::gcd(x[rows], device_count);
+  return cuts;
 }
 
 }  // namespace
 
 std::vector<OperatorRule> MatrixRules() {
-  return {{.type = "BatchMatMul", .axes = MatrixAxes, .default_axis = BatchAxis},
-          {.type = "MatMul", .axes = MatrixAxes, .default_axis = BatchAxis}};
+  std::vector<OperatorRule> rules;
+  for (const std::string_view type : {"BatchMatMul", "BatchMatMulExt", "MatMul", "MatMulExt"}) {
+    rules.push_back({.type = type, .axes = MatrixAxes, .default_cuts = BatchCuts});
+  }
+  return rules;
 }
 
 }  // namespace relayout
