@@ -2,7 +2,6 @@
 #include "relayout/graph/mindir.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -15,16 +14,32 @@
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
 #include "relayout/format/value_name.h"
+#include "relayout/graph/mindir_values.h"
 #include "relayout/graph/operator_types.h"
 
 namespace relayout {
 namespace {
 
+using mindir::AttributeOf;
+using mindir::IntegersOf;
+using mindir::IsNoise;
+using mindir::IsSequence;
+using mindir::kTextBytesOfWork;
+using mindir::SetAnnotation;
+using mindir::WorkOf;
+
 // Calls within calls. Real networks have a few.
 constexpr int kMaxCallDepth = 64;
-// Nodes after inlining: calls can double them at each level.
-constexpr size_t kMaxInlinedNodes = size_t{1} << 22;
+// Tuples within tuples. Real networks have three or four.
+constexpr int kMaxTupleDepth = 32;
+// Attributes of one operator.
+constexpr size_t kMaxAttributes = 256;
+// What inlining may cost, in nodes, arguments and WorkOf: calls and tuples can double a small file
+// at each level. A network of 100,000 operators costs some 2 million.
+constexpr size_t kMaxWork = size_t{1} << 22;
 constexpr std::string_view kReference = "REF::";
+
+struct Tuple;
 
 // What a name in the file stands for.
 struct Binding {
@@ -42,8 +57,33 @@ struct Binding {
   const MindirValue* constant = nullptr;
   const MindirGraph* function = nullptr;
   // Elements of a tuple, or arguments of a partial call. Shared, since tuples are passed around.
-  std::shared_ptr<const std::vector<Binding>> elements;
+  std::shared_ptr<const Tuple> tuple;
 };
+
+struct Tuple {
+  std::vector<Binding> elements;
+  int depth = 1;            // 1 without tuples inside.
+  size_t tensor_count = 0;  // Those of inner tuples included; stops at kMaxWork.
+  bool only_tensors = true;
+};
+
+Tuple TupleOf(std::vector<Binding> elements) {
+  Tuple tuple;
+  for (const Binding& element : elements) {
+    if (element.tuple != nullptr) tuple.depth = std::max(tuple.depth, element.tuple->depth + 1);
+    if (element.kind == Binding::kTensor) {
+      ++tuple.tensor_count;
+    } else if (element.kind == Binding::kTuple) {
+      tuple.tensor_count += element.tuple->tensor_count;
+      tuple.only_tensors = tuple.only_tensors && element.tuple->only_tensors;
+    } else {
+      tuple.only_tensors = false;
+    }
+    tuple.tensor_count = std::min(tuple.tensor_count, kMaxWork);
+  }
+  tuple.elements = std::move(elements);
+  return tuple;
+}
 
 Binding OfKind(Binding::Kind kind) {
   Binding binding;
@@ -59,7 +99,7 @@ Binding OfTensor(ValueId id) {
 
 Binding OfTuple(std::vector<Binding> elements) {
   Binding binding = OfKind(Binding::kTuple);
-  binding.elements = std::make_shared<const std::vector<Binding>>(std::move(elements));
+  binding.tuple = std::make_shared<const Tuple>(TupleOf(std::move(elements)));
   return binding;
 }
 
@@ -69,185 +109,6 @@ bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> word
 
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
-// --- Values ------------------------------------------------------------------------------------
-
-bool IsSequence(const MindirValue& value) {
-  return value.type == MindirType::kTuple || value.type == MindirType::kList;
-}
-
-// Every number of a value in order, inner tuples included.
-void Flatten(const MindirValue& value, std::vector<int64_t>& integers, std::vector<double>& reals,
-             bool& other) {
-  integers.insert(integers.end(), value.integers.begin(), value.integers.end());
-  reals.insert(reals.end(), value.reals.begin(), value.reals.end());
-  if (!value.texts.empty() || !value.tensors.empty()) other = true;
-  for (const MindirValue& element : value.elements) Flatten(element, integers, reals, other);
-}
-
-// The numbers of a small tensor of whole numbers.
-std::optional<std::vector<int64_t>> IntegersOf(const MindirTensor& tensor) {
-  const std::optional<DType> dtype = DTypeOfMindir(tensor.type);
-  if (dtype != DType::kInt32 && dtype != DType::kInt64) return std::nullopt;
-  const size_t width = dtype == DType::kInt32 ? 4 : 8;
-  if (tensor.bytes.empty() || tensor.bytes.size() % width != 0) return std::nullopt;
-  std::vector<int64_t> numbers;
-  for (size_t at = 0; at < tensor.bytes.size(); at += width) {
-    int32_t narrow = 0;
-    int64_t wide = 0;
-    std::memcpy(width == 4 ? static_cast<void*>(&narrow) : &wide, tensor.bytes.data() + at, width);
-    numbers.push_back(width == 4 ? narrow : wide);
-  }
-  return numbers;
-}
-
-// A number or a text as an attribute; nothing for what an attribute cannot hold.
-std::optional<AttributeValue> ScalarOf(const MindirValue& value) {
-  if (value.type == MindirType::kBool) {
-    return AttributeValue(!value.integers.empty() && value.integers[0] != 0);
-  }
-  if (value.integers.size() == 1) return AttributeValue(value.integers[0]);
-  if (value.reals.size() == 1) return AttributeValue(value.reals[0]);
-  if (value.texts.size() == 1) return AttributeValue(value.texts[0]);
-  return std::nullopt;
-}
-
-// Tuples within tuples lose their brackets; texts in a tuple are joined by blanks.
-std::optional<AttributeValue> AttributeOf(const MindirValue& value) {
-  if (value.type == MindirType::kNone || value.type == MindirType::kDict) return std::nullopt;
-  if (!IsSequence(value) && value.integers.size() + value.reals.size() + value.texts.size() <= 1) {
-    return ScalarOf(value);
-  }
-  std::vector<int64_t> integers;
-  std::vector<double> reals;
-  bool other = false;
-  Flatten(value, integers, reals, other);
-  if (other) return std::nullopt;
-  if (reals.empty()) return AttributeValue(std::move(integers));
-  if (integers.empty()) return AttributeValue(std::move(reals));
-  return std::nullopt;
-}
-
-// --- Shard annotations -------------------------------------------------------------------------
-
-Status BadAnnotation(const MindirValue& value, std::string_view expected) {
-  return InvalidInput(Format("the shard annotation {} is not {}", Printable(value.name), expected));
-}
-
-// One tensor's cuts: a tuple of numbers only.
-std::optional<std::vector<int64_t>> NumbersOf(const MindirValue& value) {
-  if (!IsSequence(value)) return std::nullopt;
-  std::vector<int64_t> numbers = value.integers;
-  for (const MindirValue& element : value.elements) {
-    if (element.integers.size() != 1 || !element.elements.empty()) return std::nullopt;
-    numbers.push_back(element.integers[0]);
-  }
-  return numbers;
-}
-
-// A tuple with an element for each tensor; where an argument is a tuple of tensors, its element
-// may be a tuple of those.
-Status AppendCuts(const MindirValue& value, bool outermost, Cuts& cuts) {
-  for (const MindirValue& element : value.elements) {
-    if (std::optional<std::vector<int64_t>> numbers = NumbersOf(element)) {
-      cuts.push_back(std::move(*numbers));
-    } else if (outermost && IsSequence(element)) {
-      RELAYOUT_RETURN_IF_ERROR(AppendCuts(element, false, cuts));
-    } else {
-      return BadAnnotation(value, "a tuple of tuples of numbers");
-    }
-  }
-  return OkStatus();
-}
-
-// The value of a key of a dictionary: an element without a type around it.
-const MindirValue* Entry(const MindirValue& dict, std::string_view key) {
-  const MindirValue* const entry = FindMindirValue(dict.elements, key);
-  return entry == nullptr || entry->elements.size() != 1 ? nullptr : &entry->elements[0];
-}
-
-// MindSpore counts axes from the right; -1 cuts nothing.
-Status AppendAxis(int64_t from_right, const LayoutSpec& spec, std::vector<int>& axes) {
-  const int64_t axis_count = std::ssize(spec.mesh);
-  if (from_right == -1) return OkStatus();
-  if (from_right < 0 || from_right >= axis_count) {
-    return InvalidInput(Format("a layout for shard names axis {} of a device matrix of {} axes",
-                               from_right, axis_count));
-  }
-  axes.push_back(static_cast<int>(axis_count - 1 - from_right));
-  return OkStatus();
-}
-
-Result<LayoutSpec> AxisCutOf(const MindirValue& dict) {
-  const MindirValue* const mesh = Entry(dict, "device_matrix");
-  const MindirValue* const map = Entry(dict, "tensor_map");
-  const MindirValue* const interleaved = Entry(dict, "interleaved_parallel");
-  const std::optional<std::vector<int64_t>> sizes =
-      mesh == nullptr ? std::nullopt : NumbersOf(*mesh);
-  if (!sizes || map == nullptr || !IsSequence(*map)) {
-    return InvalidInput("a layout for shard lacks its device_matrix or tensor_map");
-  }
-  if (interleaved != nullptr && !interleaved->integers.empty() && interleaved->integers[0] != 0) {
-    return Unsupported(
-        "a layout for shard has the axis interleaved_parallel, which splits within a device; "
-        "relayout has no such layouts");
-  }
-  LayoutSpec spec;
-  spec.mesh = *sizes;
-  for (const MindirValue& dim : map->elements) {
-    std::vector<int64_t> axes;
-    std::vector<double> reals;
-    bool other = false;
-    Flatten(dim, axes, reals, other);
-    spec.dim_axes.emplace_back();
-    for (const int64_t axis : axes) {
-      RELAYOUT_RETURN_IF_ERROR(AppendAxis(axis, spec, spec.dim_axes.back()));
-    }
-  }
-  return spec;
-}
-
-Status AppendMeshCuts(const MindirValue& value, bool outermost, MeshCuts& cuts) {
-  for (const MindirValue& element : value.elements) {
-    if (element.type == MindirType::kDict) {
-      RELAYOUT_ASSIGN_OR_RETURN(LayoutSpec spec, AxisCutOf(element));
-      cuts.push_back(std::move(spec));
-    } else if (outermost && IsSequence(element)) {
-      RELAYOUT_RETURN_IF_ERROR(AppendMeshCuts(element, false, cuts));
-    } else {
-      return BadAnnotation(value, "a tuple of layouts");
-    }
-  }
-  return OkStatus();
-}
-
-// True when the attribute was an annotation.
-Result<bool> SetAnnotation(const MindirValue& value, Operator& op) {
-  std::optional<Cuts>* const cuts = value.name == "in_strategy"    ? &op.cuts
-                                    : value.name == "out_strategy" ? &op.output_cuts
-                                                                   : nullptr;
-  std::optional<MeshCuts>* const mesh_cuts = value.name == "in_layout"    ? &op.mesh_cuts
-                                             : value.name == "out_layout" ? &op.output_mesh_cuts
-                                                                          : nullptr;
-  if (cuts == nullptr && mesh_cuts == nullptr) return false;
-  if (value.type == MindirType::kNone) return true;
-  if (!IsSequence(value)) return BadAnnotation(value, "a tuple");
-  if (cuts != nullptr) {
-    RELAYOUT_RETURN_IF_ERROR(AppendCuts(value, true, cuts->emplace()));
-  } else {
-    RELAYOUT_RETURN_IF_ERROR(AppendMeshCuts(value, true, mesh_cuts->emplace()));
-  }
-  return true;
-}
-
-// Attributes of primitives and nodes that say nothing of what is computed or how it is cut.
-bool IsNoise(std::string_view name) {
-  return IsOneOf(
-      name, {"input_names", "output_names", "primitive_target", "cust_aicpu", "side_effect_mem",
-             "side_effect_io", "side_effect_propagate", "side_effect_backoff",
-             "bprop_return_sparse", "checkpoint", "need_cse_after_recompute", "shape", "value",
-             "unique_id", "forward_node_name", "forward_unique_id", "GRAPH_FLAG_SIDE_EFFECT"});
 }
 
 // --- The graph ---------------------------------------------------------------------------------
@@ -266,6 +127,7 @@ class Importer {
       RELAYOUT_RETURN_IF_ERROR(AddInput(input, scope));
     }
     RELAYOUT_ASSIGN_OR_RETURN(const Binding result, Evaluate(model_.graph, scope));
+    RELAYOUT_RETURN_IF_ERROR(SpendOn(result));
     std::vector<ValueId> results;
     AppendTensors(result, results);
     graph_.SetResults(std::move(results));
@@ -376,6 +238,18 @@ class Importer {
            (port.value->type == MindirType::kUMonad || port.value->type == MindirType::kIOMonad);
   }
 
+  // --- Bounds ----------------------------------------------------------------------------------
+
+  Status Spend(size_t work) {
+    work_ += work;
+    if (work_ <= kMaxWork) return OkStatus();
+    return Unsupported("the network is too large when the calls in it are inlined");
+  }
+
+  Status SpendOn(const Binding& binding) {
+    return Spend(binding.kind == Binding::kTuple ? binding.tuple->tensor_count : 1);
+  }
+
   // --- Names -----------------------------------------------------------------------------------
 
   Result<Binding> Find(const std::string& name, const Scope& scope) {
@@ -447,10 +321,8 @@ class Importer {
   // What the graph returns when it is called with `scope` as its inputs.
   Result<Binding> Evaluate(const MindirGraph& graph, Scope& scope) {
     for (const MindirNode& node : graph.nodes) {
+      RELAYOUT_RETURN_IF_ERROR(Spend(1 + node.inputs.size() + node.attributes.size()));
       if (node.op_type == "Constant") continue;
-      if (++node_count_ > kMaxInlinedNodes) {
-        return Unsupported(Format("more than {} nodes when calls are inlined", kMaxInlinedNodes));
-      }
       Result<Binding> bound = EvaluateNode(node, scope);
       if (!bound.ok()) return bound.status();
       if (node.outputs.size() != 1) {
@@ -494,9 +366,11 @@ class Importer {
       return InvalidInput(Format("'{}' calls what is no function", Printable(node.scope)));
     }
     const MindirGraph& function = *callee.function;
-    if (callee.elements != nullptr) {
-      arguments.insert(arguments.begin(), callee.elements->begin(), callee.elements->end());
+    if (callee.tuple != nullptr) {
+      const std::vector<Binding>& first = callee.tuple->elements;
+      arguments.insert(arguments.begin(), first.begin(), first.end());
     }
+    RELAYOUT_RETURN_IF_ERROR(Spend(arguments.size()));
     if (arguments.size() != function.inputs.size()) {
       return InvalidInput(Format("'{}' calls '{}' with {} arguments; it takes {}",
                                  Printable(node.scope), Printable(function.name), arguments.size(),
@@ -547,7 +421,7 @@ class Importer {
     }
     if (type == "UpdateState") return OfKind(Binding::kMonad);
     if (IsOneOf(type, {"MakeTuple", "make_tuple", "MakeList", "make_list"})) {
-      return OfTuple(arguments);
+      return MakeTuple(applied, arguments);
     }
     if (IsOneOf(type, {"TupleGetItem", "tuple_getitem", "ListGetItem", "list_getitem",
                        "RealTupleGetItem"})) {
@@ -558,6 +432,16 @@ class Importer {
       return ControlFlow(applied.node);
     }
     return AddOperator(applied, arguments);
+  }
+
+  static Result<Binding> MakeTuple(const Application& applied,
+                                   const std::vector<Binding>& arguments) {
+    return WithinDepth(applied, OfTuple(arguments));
+  }
+
+  static Result<Binding> WithinDepth(const Application& applied, Binding binding) {
+    if (binding.tuple->depth <= kMaxTupleDepth) return binding;
+    return Fail(applied, Format("tuples within tuples, more than {} deep", kMaxTupleDepth));
   }
 
   static Result<Binding> GetItem(const Application& applied,
@@ -571,30 +455,30 @@ class Importer {
     }
     const bool is_tuple = tuple.kind == Binding::kTuple;
     const int64_t count =
-        is_tuple ? std::ssize(*tuple.elements)
+        is_tuple ? std::ssize(tuple.tuple->elements)
                  : (tuple.kind == Binding::kConstant ? std::ssize(tuple.constant->elements) : 0);
     int64_t index = constant->integers[0];
     if (index < 0) index += count;
     if (index < 0 || index >= count) {
       return Fail(applied, Format("element {} of a tuple of {}", constant->integers[0], count));
     }
-    if (is_tuple) return (*tuple.elements)[static_cast<size_t>(index)];
+    if (is_tuple) return tuple.tuple->elements[static_cast<size_t>(index)];
     Binding element = OfKind(Binding::kConstant);
     element.constant = &tuple.constant->elements[static_cast<size_t>(index)];
     return element;
   }
 
-  static Result<Binding> Partial(const Application& applied,
-                                 const std::vector<Binding>& arguments) {
+  Result<Binding> Partial(const Application& applied, const std::vector<Binding>& arguments) {
     if (arguments.empty() || arguments[0].kind != Binding::kFunction) {
       return Fail(applied, "expected a function and arguments");
     }
     Binding partial = arguments[0];
     std::vector<Binding> bound;
-    if (partial.elements != nullptr) bound = *partial.elements;
+    if (partial.tuple != nullptr) bound = partial.tuple->elements;
     bound.insert(bound.end(), arguments.begin() + 1, arguments.end());
-    partial.elements = std::make_shared<const std::vector<Binding>>(std::move(bound));
-    return partial;
+    RELAYOUT_RETURN_IF_ERROR(Spend(bound.size()));
+    partial.tuple = std::make_shared<const Tuple>(TupleOf(std::move(bound)));
+    return WithinDepth(applied, std::move(partial));
   }
 
   // --- Operators -------------------------------------------------------------------------------
@@ -608,6 +492,7 @@ class Importer {
     RELAYOUT_RETURN_IF_ERROR(AddAttributes(applied, op));
     const MindirValue* const type = FindMindirValue(applied.node.attributes, "shape");
     if (type == nullptr) return Fail(applied, "the file has no shape of its result");
+    RELAYOUT_RETURN_IF_ERROR(Spend(WorkOf(*type) + op.name.size() / kTextBytesOfWork));
     std::vector<TensorType> types;
     RELAYOUT_ASSIGN_OR_RETURN(const Binding shape, ResultOf(applied, *type, types));
     if (types.empty()) return OfKind(Binding::kComputed);
@@ -650,7 +535,7 @@ class Importer {
     }
     if (shape.kind != Binding::kTuple) return shape;
     std::vector<Binding> elements;
-    for (const Binding& element : *shape.elements) {
+    for (const Binding& element : shape.tuple->elements) {
       elements.push_back(WithOutputs(element, outputs));
     }
     return OfTuple(std::move(elements));
@@ -659,7 +544,7 @@ class Importer {
   static void AppendTensors(const Binding& binding, std::vector<ValueId>& tensors) {
     if (binding.kind == Binding::kTensor) tensors.push_back(binding.tensor);
     if (binding.kind != Binding::kTuple) return;
-    for (const Binding& element : *binding.elements) AppendTensors(element, tensors);
+    for (const Binding& element : binding.tuple->elements) AppendTensors(element, tensors);
   }
 
   // The names of the arguments: from our table, else from the file; empty when neither has them.
@@ -703,13 +588,13 @@ class Importer {
 
   static bool IsTensorOrTensors(const Binding& binding) {
     if (binding.kind == Binding::kTensor) return true;
-    return binding.kind == Binding::kTuple &&
-           std::all_of(binding.elements->begin(), binding.elements->end(), IsTensorOrTensors);
+    return binding.kind == Binding::kTuple && binding.tuple->only_tensors;
   }
 
-  static Status AddArgument(const Application& applied, const Binding& argument,
-                            const Operand* operand, size_t position, Operator& op) {
+  Status AddArgument(const Application& applied, const Binding& argument, const Operand* operand,
+                     size_t position, Operator& op) {
     const bool wants_tensor = operand == nullptr || operand->is_tensor;
+    RELAYOUT_RETURN_IF_ERROR(SpendOn(argument));
     if (wants_tensor && IsTensorOrTensors(argument)) {
       AppendTensors(argument, op.inputs);
       return OkStatus();
@@ -718,6 +603,7 @@ class Importer {
                                                  : Format("'{}'", Printable(operand->name));
     std::optional<AttributeValue> value;
     if (argument.constant != nullptr) {
+      RELAYOUT_RETURN_IF_ERROR(Spend(WorkOf(*argument.constant)));
       value = argument.kind == Binding::kTensor ? TensorAttribute(argument)
                                                 : AttributeOf(*argument.constant);
     }
@@ -746,12 +632,17 @@ class Importer {
     return AttributeValue(*std::move(numbers));
   }
 
-  static Status AddAttributes(const Application& applied, Operator& op) {
+  Status AddAttributes(const Application& applied, Operator& op) {
+    if (applied.attributes.size() + applied.node.notes.size() > kMaxAttributes) {
+      return Fail(applied, Format("more than {} attributes", kMaxAttributes));
+    }
     for (const auto* const values : {&applied.attributes, &applied.node.notes}) {
       for (const MindirValue& value : *values) {
+        RELAYOUT_RETURN_IF_ERROR(Spend(WorkOf(value)));
         Result<bool> annotation = SetAnnotation(value, op);
         if (!annotation.ok()) return annotation.status().WithContext(Describe(op));
         if (*annotation || IsNoise(value.name)) continue;
+        if (values == &applied.node.attributes && value.name == "shape") continue;
         if (std::optional<AttributeValue> attribute = AttributeOf(value)) {
           op.attributes.Set(value.name, *std::move(attribute));
         }
@@ -785,7 +676,7 @@ class Importer {
   std::unordered_map<std::string_view, Binding> parameters_;
   std::vector<ValueId> untrained_;
   std::vector<const MindirGraph*> calls_;  // Those being evaluated.
-  size_t node_count_ = 0;
+  size_t work_ = 0;                        // Spent of kMaxWork.
 };
 
 // The only *.mindir of a directory.

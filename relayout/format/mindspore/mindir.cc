@@ -19,15 +19,18 @@ namespace {
 constexpr int64_t kWindowBytes = int64_t{64} << 10;
 // Real files nest tuples three or four deep.
 constexpr int kMaxDepth = 16;
-// Of the whole file, each. The largest networks have some 100,000.
-constexpr size_t kMaxRecords = size_t{1} << 20;
+// Of the whole file. The largest networks have some 100,000 nodes, each with a few values.
+constexpr size_t kMaxRecords = size_t{1} << 20;  // Of nodes, tensors and the like, each.
+constexpr size_t kMaxValues = size_t{1} << 21;
+constexpr size_t kMaxRecordNames = size_t{1} << 22;
+constexpr size_t kMaxNumbers = size_t{1} << 22;
 // Longer texts (the source of a custom operator) are of no use here and left out.
 constexpr int64_t kMaxTextBytes = 4096;
 // "1.1" and "2.10.0" are; the records of a checkpoint, which begin alike, are longer.
 constexpr int64_t kMaxVersionBytes = 64;
 
 // Field numbers, by message.
-enum ModelField {
+enum ModelNumber {
   kIrVersion = 1,
   kProducerName = 2,
   kProducerVersion = 3,
@@ -104,43 +107,43 @@ class ModelReader {
 
   Result<MindirModel> Run() {
     MindirModel model;
-    bool has_graph = false;
-    bool has_version = false;
-    RELAYOUT_RETURN_IF_ERROR(
-        ForEachField({0, size_bytes_}, "the file", [&](const WireField& field) -> Status {
-          switch (field.number) {
-            case kIrVersion:
-              RELAYOUT_RETURN_IF_ERROR(CheckVersion(field, has_version));
-              has_version = true;
-              return OkStatus();
-            case kProducerName:
-              if (field.type == WireType::kLength) return OkStatus();
-              return NotMindir("it looks like an AIR model");
-            case kProducerVersion:
-            case kModelVersion:
-              return Text(field, "version", model.producer_version);
-            case kModelGraph:
-              if (std::exchange(has_graph, true)) {
-                return InvalidInput(Format("a second main graph at byte {}", field.offset_bytes));
-              }
-              return Graph(field, model.graph);
-            case kModelFunction:
-              RELAYOUT_RETURN_IF_ERROR(Count(field, "functions", function_count_));
-              return Graph(field, model.functions.emplace_back());
-            case kModelPrimitive:
-              RELAYOUT_RETURN_IF_ERROR(Count(field, "primitives", primitive_count_));
-              return Primitive(field, model.primitives.emplace_back());
-            default:
-              return OkStatus();
-          }
-        }));
-    if (!has_graph) {
-      return NotMindir("it has no graph; it looks like a checkpoint or another protobuf file");
+    const Status status = ForEachField({0, size_bytes_}, "the file", [&](const WireField& field) {
+      return ModelField(field, model);
+    });
+    // Before the graph there is little to go by: the first error shows that the file is another.
+    if (!status.ok() && !seen_.Has(kModelGraph) && status.code() == StatusCode::kInvalidInput) {
+      return NotMindir(status.message());
     }
-    return model;
+    RELAYOUT_RETURN_IF_ERROR(status);
+    if (seen_.Has(kModelGraph)) return model;
+    return NotMindir("it has no graph; it looks like a checkpoint or another protobuf file");
   }
 
  private:
+  Status ModelField(const WireField& field, MindirModel& model) {
+    switch (field.number) {
+      case kIrVersion:
+        return CheckVersion(field);
+      case kProducerName:
+        if (field.type == WireType::kLength) return OkStatus();
+        return InvalidInput("it looks like an AIR model");
+      case kProducerVersion:
+      case kModelVersion:
+        return Text(field, "version", model.producer_version);
+      case kModelGraph:
+        RELAYOUT_RETURN_IF_ERROR(seen_.Add(field, "main graph"));
+        return Graph(field, model.graph);
+      case kModelFunction:
+        RELAYOUT_RETURN_IF_ERROR(Count(field, "functions", function_count_));
+        return Graph(field, model.functions.emplace_back());
+      case kModelPrimitive:
+        RELAYOUT_RETURN_IF_ERROR(Count(field, "primitives", primitive_count_));
+        return Primitive(field, model.primitives.emplace_back());
+      default:
+        return OkStatus();
+    }
+  }
+
   template <typename Handle>
   Status ForEachField(WireRange range, std::string_view what, const Handle& handle) {
     WireCursor cursor(window_, range, what);
@@ -158,22 +161,24 @@ class ModelReader {
     return ForEachField(message.payload, what, handle);
   }
 
-  static Status Count(const WireField& field, std::string_view what, size_t& count) {
-    if (count == kMaxRecords) {
+  static Status Count(const WireField& field, std::string_view what, size_t& count,
+                      size_t limit = kMaxRecords) {
+    if (count >= limit) {
       return InvalidInput(Format("more than {} {} at byte {}; such a network is not accepted",
-                                 kMaxRecords, what, field.offset_bytes));
+                                 limit, what, field.offset_bytes));
     }
     ++count;
     return OkStatus();
   }
 
-  Status CheckVersion(const WireField& field, bool seen) const {
+  Status CheckVersion(const WireField& field) {
     if (field.type != WireType::kLength) {
-      return NotMindir("it looks like an ONNX model or a strategy file");
+      return InvalidInput("it looks like an ONNX model or a strategy file");
     }
-    if (seen || field.payload.size_bytes() > kMaxVersionBytes) {
-      return NotMindir("it looks like a checkpoint");
+    if (seen_.Has(kIrVersion) || field.payload.size_bytes() > kMaxVersionBytes) {
+      return InvalidInput("it looks like a checkpoint");
     }
+    seen_.Note(field);
     return OkStatus();
   }
 
@@ -190,7 +195,7 @@ class ModelReader {
   }
 
   Status AddName(const WireField& field, std::string_view what, std::vector<std::string>& names) {
-    RELAYOUT_RETURN_IF_ERROR(Count(field, what, name_count_));
+    RELAYOUT_RETURN_IF_ERROR(Count(field, what, name_count_, kMaxRecordNames));
     return Text(field, what, names.emplace_back());
   }
 
@@ -309,9 +314,13 @@ class ModelReader {
     return Tensor(message, tensors.emplace_back());
   }
 
-  // Numbers of one attribute, or of all: what a hostile file can make us allocate.
-  Status AddIntegers(const WireField& field, MindirValue& value) {
-    return AppendIntegers(window_, field, "number", kMaxRecords, value.integers);
+  // Bounded over the whole file: what it can make us allocate.
+  Status AddIntegers(const WireField& field, std::vector<int64_t>& integers) {
+    const size_t before = integers.size();
+    RELAYOUT_RETURN_IF_ERROR(
+        AppendIntegers(window_, field, "number", before + kMaxNumbers - number_count_, integers));
+    number_count_ += integers.size() - before;
+    return OkStatus();
   }
 
   // One number, or numbers without tags between them.
@@ -324,6 +333,7 @@ class ModelReader {
     if (field.payload.size_bytes() > kMaxTextBytes) return OkStatus();
     RELAYOUT_ASSIGN_OR_RETURN(const std::string bytes, window_.Read(field.payload));
     for (size_t at = 0; at < bytes.size(); at += sizeof(T)) {
+      RELAYOUT_RETURN_IF_ERROR(Count(field, "numbers", number_count_, kMaxNumbers));
       T number = 0;
       std::memcpy(&number, bytes.data() + at, sizeof(T));
       reals.push_back(AsWritten(number));
@@ -336,7 +346,7 @@ class ModelReader {
       return InvalidInput(Format("the value at byte {} is nested more than {} deep",
                                  message.offset_bytes, kMaxDepth));
     }
-    RELAYOUT_RETURN_IF_ERROR(Count(message, "values", value_count_));
+    RELAYOUT_RETURN_IF_ERROR(Count(message, "values", value_count_, kMaxValues));
     MindirValue& value = values.emplace_back();
     return ForEachFieldOf(message, "attribute",
                           [&](const WireField& field) { return ValueField(field, value, depth); });
@@ -354,10 +364,10 @@ class ModelReader {
         return AddReals<double>(field, value.reals);
       case kAttributeInteger:
       case kAttributeIntegers:
-        return AddIntegers(field, value);
+        return AddIntegers(field, value.integers);
       case kAttributeText:
       case kAttributeTexts:
-        RELAYOUT_RETURN_IF_ERROR(Count(field, "texts", name_count_));
+        RELAYOUT_RETURN_IF_ERROR(Count(field, "texts", name_count_, kMaxRecordNames));
         return LooseText(field, value.texts.emplace_back());
       case kAttributeTensor:
       case kAttributeTensors:
@@ -375,6 +385,7 @@ class ModelReader {
 
   WireWindow window_;
   int64_t size_bytes_;
+  FieldsSeen seen_;
   size_t function_count_ = 0;
   size_t primitive_count_ = 0;
   size_t node_count_ = 0;
@@ -382,6 +393,7 @@ class ModelReader {
   size_t port_count_ = 0;
   size_t tensor_count_ = 0;
   size_t value_count_ = 0;
+  size_t number_count_ = 0;
 };
 
 // Files of other kinds by their first bytes, for an error that helps.
