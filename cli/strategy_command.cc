@@ -127,7 +127,29 @@ std::string ResultText(const StrategyOptions& options, const std::vector<OutputF
   return text;
 }
 
-std::string ResultJson(const StrategyOptions& options, const std::vector<OutputFile>& files) {
+const char* OriginOf(const Operator& op) {
+  return op.cuts || op.mesh_cuts ? "annotation" : "default";
+}
+
+// What an operator's cuts are called: those that name mesh axes are in its annotation.
+std::string CutsText(const InferredStrategy& inferred, size_t id) {
+  const Operator& op = inferred.graph.operators()[id];
+  return op.mesh_cuts ? ToText(*op.mesh_cuts) : ToText(inferred.cuts[id]);
+}
+
+void AddOperators(const InferredStrategy& inferred, JsonWriter& json) {
+  json.Key("operators").BeginArray();
+  for (size_t id = 0; id < inferred.cuts.size(); ++id) {
+    const Operator& op = inferred.graph.operators()[id];
+    json.BeginObject().Key("type").String(op.type).Key("name").String(op.name);
+    json.Key("stage").Int(inferred.stage_of[id]).Key("cuts").String(CutsText(inferred, id));
+    json.Key("from").String(OriginOf(op)).EndObject();
+  }
+  json.EndArray();
+}
+
+std::string ResultJson(const StrategyOptions& options, const InferredStrategy& inferred,
+                       const std::vector<OutputFile>& files) {
   JsonWriter json;
   json.BeginObject().Key("ok").Bool(true).Key("devices").Int(options.infer.device_count);
   json.Key("stages").Int(options.infer.stage_count).Key("files").BeginArray();
@@ -135,7 +157,9 @@ std::string ResultJson(const StrategyOptions& options, const std::vector<OutputF
     json.BeginObject().Key("file").String(output.path);
     json.Key("parameters").Int(ParameterCount(output.file)).EndObject();
   }
-  json.EndArray().EndObject();
+  json.EndArray();
+  if (options.explain) AddOperators(inferred, json);
+  json.EndObject();
   return json.text();
 }
 
@@ -144,7 +168,7 @@ void ExplainOperators(const InferredStrategy& inferred) {
   for (size_t id = 0; id < inferred.cuts.size(); ++id) {
     const Operator& op = inferred.graph.operators()[id];
     table.Add({std::to_string(inferred.stage_of[id]), Printable(op.type), Printable(CellOf(op)),
-               ToText(inferred.cuts[id]), op.cuts ? "annotation" : "default"});
+               CutsText(inferred, id), OriginOf(op)});
   }
   table.PrintAll();
 }
@@ -168,16 +192,21 @@ Status Run(FileSystem& fs, StrategyOptions& options) {
   RELAYOUT_ASSIGN_OR_RETURN(const Graph graph, ReadMindir(fs, options.network));
   Result<InferredStrategy> inferred = InferStrategy(graph, options.infer);
   if (!inferred.ok()) return inferred.status().WithContext(options.network);
-  if (options.explain) {
+  const std::vector<OutputFile> files = OutputFiles(options, inferred->stages);
+  if (options.explain && !options.json) {
     ExplainOperators(*inferred);
     Print("");
     ExplainParameters(*inferred);
     Print("");
   }
-  const std::vector<OutputFile> files = OutputFiles(options, std::move(inferred->stages));
   RELAYOUT_RETURN_IF_ERROR(Write(fs, files, options.overwrite));
-  Print(options.json ? ResultJson(options, files) : ResultText(options, files));
+  Print(options.json ? ResultJson(options, *inferred, files) : ResultText(options, files));
   return OkStatus();
+}
+
+// An option value like "layer1=0"; for CLI::Option::check.
+std::string CheckStageRule(const std::string& text) {
+  return ParseStageRule(text).status().message();
 }
 
 void AddOptimizerOptions(CLI::App& command, InferOptions& infer) {
@@ -211,6 +240,7 @@ void AddStageOptions(CLI::App& command, StrategyOptions& options) {
       .add_option("--stage", options.stages,
                   "Which cells (or parameters) are in which stage: layer1=0,layer2=1")
       ->delimiter(',')
+      ->check(CheckStageRule)
       ->type_name("PREFIX=STAGE");
   command.add_flag("--merged", options.merged, "One file for all stages");
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "relayout/base/text.h"
+#include "relayout/graph/global_batch.h"
 #include "relayout/infer/optimizer_states.h"
 #include "relayout/infer/parameter_layouts.h"
 #include "relayout/infer/stage_files.h"
@@ -78,10 +79,11 @@ void SplitAll(const Graph& graph, const OptimizerParallel& parallel,
 Result<InferredStrategy> InferStrategy(const Graph& graph, const InferOptions& options) {
   RELAYOUT_RETURN_IF_ERROR(CheckOptions(options));
   RELAYOUT_ASSIGN_OR_RETURN(const auto state_prefixes, StatePrefixes(options));
-  InferredStrategy inferred;
-  inferred.graph = graph;
-  RELAYOUT_RETURN_IF_ERROR(Freeze(options.frozen, inferred.graph));
   const int64_t device_count = options.device_count / options.stage_count;
+  InferredStrategy inferred;
+  RELAYOUT_ASSIGN_OR_RETURN(inferred.graph,
+                            WithGlobalBatch(graph, options.full_batch ? 1 : device_count));
+  RELAYOUT_RETURN_IF_ERROR(Freeze(options.frozen, inferred.graph));
   RELAYOUT_ASSIGN_OR_RETURN(inferred.stage_of,
                             AssignStages(inferred.graph, options.stage_rules, options.stage_count));
   RELAYOUT_ASSIGN_OR_RETURN(const Assignment assignment,

@@ -111,7 +111,6 @@ size_t HashOf(const LayoutSpec& spec) {
 struct StridedCut {
   int64_t pieces = 1;
   int64_t stride = 1;
-  friend bool operator==(const StridedCut&, const StridedCut&) = default;
 };
 
 // Adds a further cut inside the last one; two that count on are one.

@@ -10,7 +10,7 @@ from cli import TUTORIAL, CliTest, hashes, retrain
 
 RETRAIN = TUTORIAL / "retrain"
 PIPELINE = TUTORIAL / "pipeline"
-VERBS = ["transform", "ranks", "merge-strategies", "inspect", "draw", "verify", "diff"]
+VERBS = ["transform", "ranks", "merge-strategies", "strategy", "inspect", "draw", "verify", "diff"]
 
 
 class Help(CliTest):
