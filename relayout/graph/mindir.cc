@@ -219,17 +219,22 @@ class Importer {
   Status AddInput(const MindirPort& input, Scope& scope) {
     const std::string name(WithoutGraph(input.name, model_.graph));
     if (parameters_.count(input.name) != 0) return OkStatus();  // As old versions list them.
-    if (input.tensors.empty()) {
-      scope.emplace(input.name, OfKind(IsMonad(input) ? Binding::kMonad : Binding::kComputed));
+    if (IsMonad(input)) {
+      scope.emplace(input.name, OfKind(Binding::kMonad));
       return OkStatus();
     }
-    std::vector<Binding> tensors;
-    for (const MindirTensor& tensor : input.tensors) {
-      RELAYOUT_ASSIGN_OR_RETURN(TensorType type,
-                                TypeOf(tensor, Format("input '{}'", Printable(name))));
-      tensors.push_back(OfTensor(graph_.AddInput(name, std::move(type))));
+    MindirValue type = input.value.value_or(MindirValue());
+    if (!input.tensors.empty()) type.tensors = input.tensors;
+    std::vector<TensorType> types;
+    RELAYOUT_ASSIGN_OR_RETURN(const Binding shape,
+                              ShapeOf(Format("input '{}'", Printable(name)), type, types));
+    std::vector<ValueId> ids;
+    for (size_t i = 0; i < types.size(); ++i) {
+      // A tuple of tensors: x.0, x.1 and so on.
+      std::string tensor_name = types.size() == 1 ? name : Format("{}.{}", name, i);
+      ids.push_back(graph_.AddInput(std::move(tensor_name), types[i]));
     }
-    scope.emplace(input.name, tensors.size() == 1 ? tensors[0] : OfTuple(std::move(tensors)));
+    scope.emplace(input.name, WithTensors(shape, ids));
     return OkStatus();
   }
 
@@ -494,27 +499,27 @@ class Importer {
     if (type == nullptr) return Fail(applied, "the file has no shape of its result");
     RELAYOUT_RETURN_IF_ERROR(Spend(WorkOf(*type) + op.name.size() / kTextBytesOfWork));
     std::vector<TensorType> types;
-    RELAYOUT_ASSIGN_OR_RETURN(const Binding shape, ResultOf(applied, *type, types));
+    RELAYOUT_ASSIGN_OR_RETURN(const Binding shape,
+                              ShapeOf("the result of " + Describe(op), *type, types));
     if (types.empty()) return OfKind(Binding::kComputed);
     NoteUntrained(op);
     const std::vector<ValueId> outputs =
         graph_.op(graph_.AddOperator(std::move(op), types)).outputs;
-    return WithOutputs(shape, outputs);
+    return WithTensors(shape, outputs);
   }
 
   static std::string_view WithoutIndex(const MindirNode& node) {
     return node.outputs.empty() ? std::string_view() : std::string_view(node.outputs[0]);
   }
 
-  // The types of an operator's results, and how they lie in tuples; ids count from 0.
-  static Result<Binding> ResultOf(const Application& applied, const MindirValue& value,
-                                  std::vector<TensorType>& types) {
+  // The types of the tensors of a value, and how they lie in tuples: as bindings to tensors that
+  // are numbered from 0. `what` names the value.
+  static Result<Binding> ShapeOf(const std::string& what, const MindirValue& value,
+                                 std::vector<TensorType>& types) {
     if (!value.tensors.empty()) {
       std::vector<Binding> tensors;
       for (const MindirTensor& tensor : value.tensors) {
-        RELAYOUT_ASSIGN_OR_RETURN(
-            TensorType type, TypeOf(tensor, Format("the result of {} '{}'", Printable(applied.type),
-                                                   Printable(applied.node.scope))));
+        RELAYOUT_ASSIGN_OR_RETURN(TensorType type, TypeOf(tensor, what));
         tensors.push_back(OfTensor(static_cast<ValueId>(types.size())));
         types.push_back(std::move(type));
       }
@@ -523,20 +528,21 @@ class Importer {
     if (!IsSequence(value)) return OfKind(Binding::kComputed);
     std::vector<Binding> elements;
     for (const MindirValue& element : value.elements) {
-      RELAYOUT_ASSIGN_OR_RETURN(Binding bound, ResultOf(applied, element, types));
+      RELAYOUT_ASSIGN_OR_RETURN(Binding bound, ShapeOf(what, element, types));
       elements.push_back(std::move(bound));
     }
     return OfTuple(std::move(elements));
   }
 
-  static Binding WithOutputs(const Binding& shape, const std::vector<ValueId>& outputs) {
+  // The shape with the tensors `ids` for its numbers.
+  static Binding WithTensors(const Binding& shape, const std::vector<ValueId>& ids) {
     if (shape.kind == Binding::kTensor) {
-      return OfTensor(outputs[static_cast<size_t>(shape.tensor)]);
+      return OfTensor(ids[static_cast<size_t>(shape.tensor)]);
     }
     if (shape.kind != Binding::kTuple) return shape;
     std::vector<Binding> elements;
     for (const Binding& element : shape.tuple->elements) {
-      elements.push_back(WithOutputs(element, outputs));
+      elements.push_back(WithTensors(element, ids));
     }
     return OfTuple(std::move(elements));
   }

@@ -11,8 +11,9 @@
 //
 // What becomes of what the file holds:
 // * Calls of sub-graphs are inlined. What orders side effects or makes tuples (Load, Depend,
-//   UpdateState, MakeTuple, TupleGetItem) is dissolved; a tuple of tensors as an argument becomes
-//   that many inputs.
+//   UpdateState, MakeTuple, TupleGetItem) is dissolved, and so is what gives no tensor (Shape); a
+//   tuple of tensors as an argument becomes that many inputs. An input of the network that is a
+//   tuple becomes several, x.0, x.1 and so on.
 // * Arguments of an operator that are no tensors become attributes by the names of
 //   operator_types.h; so do the attributes of the primitive. None leaves no attribute.
 // * Shard annotations: in_strategy -> cuts, out_strategy -> output_cuts, in_layout and out_layout
@@ -22,7 +23,8 @@
 // * Operators are called by their whole scope, "Default/a-Dense/MatMul-op0". Where one sub-graph is
 //   called several times, its operators' names are there several times.
 //
-// A MindIR does not say which parameters are trained. Those of whole numbers, those that the
+// A MindIR does not have stages, what cell.shard and mindspore.shard say, or which parameters are
+// trained. Those of whole numbers, those that the
 // network assigns to and the moving statistics of BatchNorm are taken as not trained, all others
 // as trained.
 //

@@ -153,6 +153,29 @@ TEST(MindirTest, DissolvesWhatIsNoOperator) {
             "return #0 #0 x #1\n");
 }
 
+// mindspore.mutable: a tuple that is no constant.
+TEST(MindirTest, ATupleAsInputBecomesSeveral) {
+  MindirBytes port;
+  AppendBytes(port, 1, "net:pair");
+  AppendBytes(port, 5,
+              Sequence({TensorOf(MindirTensorBytes({4})), Integer(2),
+                        Sequence({TensorOf(MindirTensorBytes({8}, 6))})}));
+  MindirGraphWriter graph("net");
+  graph.Field(5, port).Constant("two", Integer(2)).Constant("zero", Integer(0));
+  graph.NodeOf("net:t", "REF::TupleGetItem:1", {"net:pair", "two"}, None());
+  graph.NodeOf("net:b", "REF::TupleGetItem:1", {"net:t", "zero"}, None());
+  graph.Node("net:y", "REF::Abs:1", {"net:b"}, {8}).Output("net:y");
+  MindirFileWriter file(graph);
+  file.Primitive("TupleGetItem:1", "TupleGetItem").Primitive("Abs:1", "Abs");
+  const Result<Graph> read = Read(file.bytes());
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(ToText(*read),
+            "pair.0 input f32[4]\n"
+            "pair.1 input i32[8]\n"
+            "#0 Abs (pair.1) -> f32[8]\n"
+            "return #0\n");
+}
+
 // MindSpore 1.x: nodes name their primitive, which has the attributes.
 TEST(MindirTest, ReadsNodesWithoutReferences) {
   MindirGraphWriter graph("net");
