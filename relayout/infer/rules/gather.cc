@@ -11,6 +11,7 @@
 // Where v is cut, every device adds what it has of the rows. The sums are scattered over the
 // result's dim 0 where that divides.
 //
+//   Embedding i[f] x[v,e]           -> y[f,e]          mesh v e; all devices or none
 //   GatherD   x[a,v] i[a,w] dim 1   -> y[a,w]          mesh a; the dim is whole
 //   GatherNd  x[v,w,e] i[f,2]       -> y[f,e]          mesh f; x is whole
 //   OneHot    i[a] depth d          -> y[a,d]          mesh a d; annotated by y's dims
@@ -168,6 +169,38 @@ Cuts GatherDefault(const Graph& graph, const Operator& op, const OperatorAxes& a
   return cuts;
 }
 
+// mint's Embedding: as Gather, with the indices first; MindSpore cuts only the table.
+Result<OperatorAxes> EmbeddingAxes(const Graph& graph, const Operator& op) {
+  RELAYOUT_RETURN_IF_ERROR(ExpectTensors(op, 2, 1));
+  const Dims& indices = InputShape(graph, op, 0);
+  const Dims& table = InputShape(graph, op, 1);
+  const Dims& y = OutputShape(graph, op, 0);
+  if (table.size() != 2 || y.size() != indices.size() + 1 || y[y.size() - 1] != table[1]) {
+    return InvalidInput(Format("{}: looking {} up in {} cannot make {}", Describe(op),
+                               ToText(indices), ToText(table), ToText(y)));
+  }
+  OperatorAxes axes;
+  const std::vector<int> of_table = AddAxes(axes, table);
+  axes.inputs = {AllWhole(indices), of_table};
+  axes.outputs = {AllWhole(y)};
+  axes.outputs[0].back() = of_table[1];
+  if (of_table[0] != OperatorAxes::kWhole) {
+    axes.conditionals = {{.axis = of_table[0], .length = y[0], .sums = true}};
+  }
+  return axes;
+}
+
+Status CheckEmbedding(const Graph& graph, const Operator& op, const OperatorAxes& axes,
+                      const AxisCuts& axis_cuts, int64_t device_count) {
+  const int64_t pieces = PiecesOf(axes.inputs[1], axis_cuts).product;
+  if (pieces == 1 || pieces == device_count) return OkStatus();
+  return InvalidInput(
+      Format("{}: MindSpore cuts input 1 ({}, {}) into a piece for each of the {} of a stage or "
+             "not at all, not into {}",
+             Describe(op), Describe(graph, op.inputs[1]), ToText(InputShape(graph, op, 1)),
+             Count(device_count, "device"), pieces));
+}
+
 Result<OperatorAxes> GatherDAxes(const Graph& graph, const Operator& op) {
   RELAYOUT_RETURN_IF_ERROR(ExpectTensors(op, 2, 1));
   const Dims& x = InputShape(graph, op, 0);
@@ -206,8 +239,8 @@ Result<OperatorAxes> GatherNdAxes(const Graph& graph, const Operator& op) {
   return axes;
 }
 
-Cuts CutIndexBatch(const Graph& graph, const Operator& op, const OperatorAxes& axes,
-                   int64_t device_count) {
+Cuts CutSecondBatch(const Graph& graph, const Operator& op, const OperatorAxes& axes,
+                    int64_t device_count) {
   (void)axes;
   return CutBatches(graph, op, {false, true}, device_count);
 }
@@ -259,8 +292,13 @@ std::vector<OperatorRule> GatherRules() {
        .default_cuts = CutNothing,
        .check = CheckGather,
        .order = GatherOrder},
+      // MindSpore marks the second input, which is the table here.
+      {.type = "Embedding",
+       .axes = EmbeddingAxes,
+       .default_cuts = CutSecondBatch,
+       .check = CheckEmbedding},
       {.type = "GatherD", .axes = GatherDAxes, .default_cuts = CutEveryBatchIfFree},
-      {.type = "GatherNd", .axes = GatherNdAxes, .default_cuts = CutIndexBatch},
+      {.type = "GatherNd", .axes = GatherNdAxes, .default_cuts = CutSecondBatch},
       {.type = "OneHot", .axes = OneHotAxes, .default_cuts = OneHotDefault},
       {.type = "OneHotExt", .axes = OneHotAxes, .default_cuts = OneHotDefault}};
   for (const std::string_view type : {"Gather", "IndexSelect", "SparseGatherV2"}) {
