@@ -59,6 +59,9 @@ class Growing {
 
  private:
   Status GrowInputs();
+  bool IsBatchOfOne() const;
+  // With an exported batch of 1, what broadcast something to it did nothing.
+  void GrowIdleBroadcasts();
   // One walk; false when something that it met earlier has to grow and it must start again.
   Result<bool> Walk();
   Result<bool> Follow(OperatorId id);
@@ -113,13 +116,41 @@ Status Growing::GrowInputs() {
   return OkStatus();
 }
 
+bool Growing::IsBatchOfOne() const {
+  for (const ValueId id : graph_.inputs()) {
+    if (graph_.value(id).shape[0] != 1) return false;
+  }
+  return true;
+}
+
+void Growing::GrowIdleBroadcasts() {
+  for (size_t id = 0; id < graph_.operators().size(); ++id) {
+    const Operator& op = graph_.operators()[id];
+    std::vector<int64_t> target = op.attributes.GetInts("shape").value_or(std::vector<int64_t>());
+    if (op.type != "BroadcastTo" || target.empty() || target[0] != 1 || op.inputs.empty() ||
+        graph_.value(op.inputs[0]).shape != graph_.value(op.outputs[0]).shape) {
+      continue;
+    }
+    target[0] = factor_;
+    source_attributes_[id].Set("shape", std::move(target));
+  }
+}
+
 Status Growing::Run() {
   if (factor_ == 1) return OkStatus();
   RELAYOUT_RETURN_IF_ERROR(GrowInputs());
+  if (IsBatchOfOne()) GrowIdleBroadcasts();
   // Each further walk begins with one more source grown; values bound them.
   for (size_t walk = 0; walk <= graph_.values().size(); ++walk) {
-    RELAYOUT_ASSIGN_OR_RETURN(const bool done, Walk());
-    if (done) return OkStatus();
+    const Result<bool> done = Walk();
+    if (!done.ok() && IsBatchOfOne()) {
+      return Unsupported(
+          Format("{}; a batch of 1 does not tell where it is in the tensors: export "
+                 "the network for a batch of 2 or more",
+                 done.status().message()));
+    }
+    RELAYOUT_RETURN_IF_ERROR(done.status());
+    if (*done) return OkStatus();
   }
   return Unsupported(Format("no shapes fit together for {} times the batch", factor_));
 }

@@ -24,7 +24,8 @@
 //     operator joins it with a tensor that did, and they were equally long before.
 // * Element types and everything else stay as they were.
 //
-// An exported batch of 1 leaves little to see: the outermost dim of 1 is taken for it.
+// An exported batch of 1 leaves little to see: the outermost dim of 1 is taken for it, and a
+// BroadcastTo that changes nothing is taken to have been for it. Better export two rows.
 #pragma once
 
 #include <cstdint>

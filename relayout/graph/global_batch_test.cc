@@ -129,7 +129,7 @@ TEST(GlobalBatch, SourcesWithoutInputsFollow) {
     const ValueId x = net.In(Text("f32", {b, 6}));
     net.Op("Mul", {x, net.Const(Text("f32", {b, 6}))});
   });
-  ExpectGrows("positions", kTold, [](Net& net, int64_t b) {
+  ExpectGrows("positions", kAny, [](Net& net, int64_t b) {
     const ValueId ids = net.In(Text("i32", {b, 6}));
     const ValueId words = net.Op("Gather", {net.Par("f32[50,8]"), ids}, {{"axis", int64_t{0}}});
     const ValueId range = net.Op("ExpandDims", {net.Const("i32[6]")}, {{"axis", int64_t{0}}});

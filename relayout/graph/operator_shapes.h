@@ -9,7 +9,7 @@
 //
 // Types of operators, and names and defaults of attributes are those of MindSpore's primitives. A
 // number where MindSpore has a list (an axis) is a list of one. An element type is an attribute
-// too: a text ("f16", or MindSpore's "float16").
+// too: MindSpore's number (42), or a text ("f16", or MindSpore's "float16").
 //
 // The rules live in shapes/, a file a family.
 #pragma once

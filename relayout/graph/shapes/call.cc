@@ -10,27 +10,45 @@ namespace relayout {
 namespace {
 
 struct NamedType {
-  std::string_view name;
+  std::string_view name;  // As MindSpore's Python spells it.
+  int64_t number;         // As attributes of MindSpore's operators have it.
   DType dtype;
 };
 
-// As MindSpore's Python spells them, where this is not our short name.
-constexpr std::array kMindSporeNames = {
-    NamedType{"bool_", DType::kBool},          NamedType{"int4", DType::kInt4},
-    NamedType{"int8", DType::kInt8},           NamedType{"uint8", DType::kUInt8},
-    NamedType{"int16", DType::kInt16},         NamedType{"uint16", DType::kUInt16},
-    NamedType{"int32", DType::kInt32},         NamedType{"uint32", DType::kUInt32},
-    NamedType{"int64", DType::kInt64},         NamedType{"uint64", DType::kUInt64},
-    NamedType{"float16", DType::kFloat16},     NamedType{"bfloat16", DType::kBFloat16},
-    NamedType{"float32", DType::kFloat32},     NamedType{"float64", DType::kFloat64},
-    NamedType{"complex64", DType::kComplex64}, NamedType{"complex128", DType::kComplex128},
+constexpr std::array kMindSporeTypes = {
+    NamedType{"bool_", 30, DType::kBool},
+    NamedType{"int8", 32, DType::kInt8},
+    NamedType{"int16", 33, DType::kInt16},
+    NamedType{"int32", 34, DType::kInt32},
+    NamedType{"int64", 35, DType::kInt64},
+    NamedType{"uint8", 37, DType::kUInt8},
+    NamedType{"uint16", 38, DType::kUInt16},
+    NamedType{"uint32", 39, DType::kUInt32},
+    NamedType{"uint64", 40, DType::kUInt64},
+    NamedType{"float16", 42, DType::kFloat16},
+    NamedType{"float32", 43, DType::kFloat32},
+    NamedType{"float64", 44, DType::kFloat64},
+    NamedType{"bfloat16", 45, DType::kBFloat16},
+    NamedType{"float8_e4m3fn", 46, DType::kFloat8E4M3},
+    NamedType{"float8_e5m2", 47, DType::kFloat8E5M2},
+    NamedType{"hifloat8", 48, DType::kHiFloat8},
+    NamedType{"complex64", 51, DType::kComplex64},
+    NamedType{"complex128", 52, DType::kComplex128},
+    NamedType{"qint4x2", 53, DType::kInt4},
 };
 
 std::optional<DType> TypeOfName(std::string_view name) {
-  for (const NamedType& named : kMindSporeNames) {
-    if (named.name == name) return named.dtype;
+  for (const NamedType& known : kMindSporeTypes) {
+    if (known.name == name) return known.dtype;
   }
   return DTypeFromShortName(name);
+}
+
+std::optional<DType> TypeOfNumber(int64_t number) {
+  for (const NamedType& known : kMindSporeTypes) {
+    if (known.number == number) return known.dtype;
+  }
+  return std::nullopt;
 }
 
 // Bool, integer, floating, complex: the later one wins.
@@ -92,11 +110,18 @@ Result<int64_t> ShapeCall::Int(std::string_view name) const {
 }
 
 Result<DType> ShapeCall::ElementType(std::string_view name, std::optional<DType> otherwise) const {
+  const AttributeValue* const given = attributes().Find(name);
+  if (given == nullptr) {
+    if (otherwise) return *otherwise;
+    return Fail(Format("the attribute {} is missing", name));
+  }
+  if (const auto* const number = std::get_if<int64_t>(given)) {
+    if (const std::optional<DType> dtype = TypeOfNumber(*number)) return *dtype;
+    return Fail(Format("{} = {} is no element type", name, *number));
+  }
   const std::string_view text = attributes().GetText(name, "");
-  if (text.empty() && otherwise) return *otherwise;
   if (const std::optional<DType> dtype = TypeOfName(text)) return *dtype;
-  return Fail(text.empty() ? Format("the attribute {} is missing", name)
-                           : Format("{} = '{}' is no element type", name, Printable(text)));
+  return Fail(Format("{} = '{}' is no element type", name, Printable(text)));
 }
 
 Result<Dims> BroadcastShape(const ShapeCall& call, size_t begin, size_t end) {

@@ -50,13 +50,28 @@ Result<ResultTypeList> Eye(const ShapeCall& call) {
   return ResultTypeList{{dtype, {rows, columns}}};
 }
 
+Result<ResultTypeList> OfSizeLike(const ShapeCall& call) {
+  RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(1));
+  return OfSize(call);
+}
+
+Result<ResultTypeList> Like(const ShapeCall& call) {
+  RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(1, 3));
+  RELAYOUT_ASSIGN_OR_RETURN(const DType dtype, call.ElementType("dtype", call.dtype(0)));
+  return ResultTypeList{{dtype, call.shape(0)}};
+}
+
 }  // namespace
 
 std::vector<ShapeRule> CreatingShapes() {
-  return {{"Arange", Range},        {"Eye", Eye},        {"FillScalar", OfSize},
-          {"FillTensor", OfSize},   {"FillV2", OfShape}, {"Ones", OfShape},
-          {"RandExt", OfShape},     {"Range", Range},    {"StandardNormal", OfShape},
-          {"UniformReal", OfShape}, {"Zeros", OfSize}};
+  return {{"Arange", Range},           {"Eye", Eye},
+          {"FillScalar", OfSize},      {"FillTensor", OfSize},
+          {"FillV2", OfShape},         {"Ones", OfShape},
+          {"RandExt", OfShape},        {"Range", Range},
+          {"StandardNormal", OfShape}, {"UniformReal", OfShape},
+          {"Zeros", OfSize},           {"NewFull", OfSizeLike},
+          {"NewOnes", OfSizeLike},     {"NewZeros", OfSizeLike},
+          {"FullLike", Like},          {"RandLikeExt", Like}};
 }
 
 }  // namespace relayout

@@ -36,10 +36,22 @@ Result<ResultTypeList> FirstInput(const ShapeCall& call) {
   return ResultTypeList{call.input(0)};
 }
 
+// A number with a fraction makes whole numbers floating.
+bool HasFraction(const ShapeCall& call) {
+  for (const std::string_view name : {"other", "input", "exponent", "y"}) {
+    const AttributeValue* const value = call.attributes().Find(name);
+    if (value != nullptr && std::holds_alternative<double>(*value)) return true;
+  }
+  return false;
+}
+
 Result<ResultTypeList> Broadcast(const ShapeCall& call, size_t fewest, size_t most) {
   RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(fewest, most));
   RELAYOUT_ASSIGN_OR_RETURN(const Dims shape, BroadcastShape(call, 0, call.count()));
-  return ResultTypeList{{CommonTypeOf(call, 0, call.count()), shape}};
+  DType dtype = CommonTypeOf(call, 0, call.count());
+  if (HasFraction(call))
+    dtype = CommonType(dtype, DType::kFloat16) == dtype ? dtype : DType::kFloat32;
+  return ResultTypeList{{dtype, shape}};
 }
 
 // A number in the place of a tensor is an attribute, so that one tensor is enough.
@@ -104,11 +116,11 @@ Result<ResultTypeList> PReLU(const ShapeCall& call) {
   return ResultTypeList{call.input(0)};
 }
 
-// Half of dim `dim` gates the other half.
-Result<ResultTypeList> Swiglu(const ShapeCall& call) {
+// Half of a dim gates the other half.
+Result<ResultTypeList> Gated(const ShapeCall& call, std::string_view name) {
   RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(1));
   RELAYOUT_ASSIGN_OR_RETURN(const size_t axis,
-                            call.Axis(call.attributes().GetInt("dim", -1), call.shape(0)));
+                            call.Axis(call.attributes().GetInt(name, -1), call.shape(0)));
   TensorType result = call.input(0);
   if (result.shape[axis] % 2 != 0) {
     return call.Fail(Format("halves dim {} of {}, which is odd", axis, ToText(result.shape)));
@@ -117,43 +129,109 @@ Result<ResultTypeList> Swiglu(const ShapeCall& call) {
   return ResultTypeList{result};
 }
 
+Result<ResultTypeList> Swiglu(const ShapeCall& call) { return Gated(call, "dim"); }
+Result<ResultTypeList> GLU(const ShapeCall& call) { return Gated(call, "axis"); }
+
 }  // namespace
 
 std::vector<ShapeRule> ElementwiseShapes() {
   std::vector<ShapeRule> rules = {
-      {"AddN", AddN},        {"Addcdiv", Quaternary}, {"Addcmul", Quaternary},
-      {"BiasAdd", BiasAdd},  {"Cast", Cast},          {"ClampScalar", Clip},
-      {"ClampTensor", Clip}, {"ClipByValue", Clip},   {"Depend", FirstInput},
-      {"Lerp", Ternary},     {"Load", FirstInput},    {"MaskedFill", MaskedFill},
-      {"PReLU", PReLU},      {"Select", Select},      {"Swiglu", Swiglu},
+      {"AddcdivExt", Ternary}, {"AddcmulExt", Ternary},
+      {"LerpScalar", Ternary}, {"MaskedFillScalar", MaskedFill},
+      {"SelectV2", Select},    {"GLU", GLU},
+      {"AddN", AddN},          {"Addcdiv", Quaternary},
+      {"Addcmul", Quaternary}, {"BiasAdd", BiasAdd},
+      {"Cast", Cast},          {"ClampScalar", Clip},
+      {"ClampTensor", Clip},   {"ClipByValue", Clip},
+      {"Depend", FirstInput},  {"Lerp", Ternary},
+      {"Load", FirstInput},    {"MaskedFill", MaskedFill},
+      {"PReLU", PReLU},        {"Select", Select},
+      {"Swiglu", Swiglu},
   };
   for (const std::string_view type :
-       {"Abs",          "AcosExt",     "AllReduce",   "Asin",         "Atan",      "Ceil",
-        "Contiguous",   "Cos",         "CumSum",      "CumsumExt",    "Elu",       "Erf",
-        "Erfc",         "Exp",         "Expm1",       "FastGeLU",     "Floor",     "GELU",
-        "GeLU",         "GeluExt",     "HSigmoid",    "HSwish",       "HShrink",   "Identity",
-        "Inv",          "L2Normalize", "LeakyReLU",   "LeakyReLUExt", "Log",       "Log1p",
-        "LogicalNot",   "LogSigmoid",  "Mish",        "Neg",          "OnesLike",  "OnesLikeExt",
-        "Print",        "ReLU",        "ReLU6",       "Reciprocal",   "ReverseV2", "Roll",
-        "Round",        "Rsqrt",       "SeLU",        "SiLU",         "Sigmoid",   "Sign",
-        "Sin",          "Softplus",    "SoftplusExt", "Softsign",     "Sqrt",      "Square",
-        "StopGradient", "Tan",         "Tanh",        "Tril",         "TrilExt",   "Triu",
-        "Trunc",        "ZerosLike",   "ZerosLikeExt"}) {
+       {"Abs",        "Acos",       "AcosExt",    "Acosh",       "AllReduce",    "Asin",
+        "Asinh",      "Atan",       "Atanh",      "BitwiseNot",  "Ceil",         "CeLU",
+        "Clone",      "Contiguous", "Copy",       "Cos",         "Cosh",         "CumProd",
+        "CumSum",     "CumsumExt",  "Elu",        "EluExt",      "Erf",          "Erfc",
+        "Erfinv",     "Exp",        "Exp2",       "Expm1",       "FastGeLU",     "Floor",
+        "Frac",       "GeLU",       "GELU",       "GeluExt",     "HShrink",      "HSigmoid",
+        "HSwish",     "Identity",   "Inv",        "L2Normalize", "LeakyReLU",    "LeakyReLUExt",
+        "Log",        "Log10",      "Log1p",      "Log2",        "LogicalNot",   "LogSigmoid",
+        "Mish",       "MishExt",    "NanToNum",   "Neg",         "OnesLike",     "OnesLikeExt",
+        "Print",      "Reciprocal", "ReLU",       "ReLU6",       "ReverseV2",    "Roll",
+        "Round",      "Rsqrt",      "SeLU",       "SeLUExt",     "Sigmoid",      "Sign",
+        "SiLU",       "Sin",        "Sinc",       "Sinh",        "Softplus",     "SoftplusExt",
+        "SoftShrink", "Softsign",   "Sqrt",       "Square",      "StopGradient", "Swish",
+        "Tan",        "Tanh",       "TensorMove", "Threshold",   "Tril",         "TrilExt",
+        "Triu",       "Trunc",      "ZerosLike",  "ZerosLikeExt"}) {
     rules.push_back({type, Unary});
   }
   for (const std::string_view type : {"IsFinite", "IsInf", "IsNan"}) {
     rules.push_back({type, UnaryTest});
   }
-  for (const std::string_view type :
-       {"Add", "AddExt",   "Atan2",       "BitwiseAnd",  "BitwiseOr", "BitwiseXor",
-        "Div", "DivNoNan", "FloorDiv",    "FloorMod",    "Maximum",   "Minimum",
-        "Mod", "Mul",      "MulNoNan",    "Pow",         "RealDiv",   "SquaredDifference",
-        "Sub", "SubExt",   "TruncateDiv", "TruncateMod", "Xdivy",     "Xlogy"}) {
+  for (const std::string_view type : {"Add",
+                                      "AddExt",
+                                      "AddScalar",
+                                      "Atan2",
+                                      "Atan2Ext",
+                                      "BitwiseAnd",
+                                      "BitwiseAndScalar",
+                                      "BitwiseAndTensor",
+                                      "BitwiseOr",
+                                      "BitwiseOrScalar",
+                                      "BitwiseOrTensor",
+                                      "BitwiseXor",
+                                      "BitwiseXorScalar",
+                                      "BitwiseXorTensor",
+                                      "Div",
+                                      "DivMod",
+                                      "DivMods",
+                                      "DivNoNan",
+                                      "Divs",
+                                      "FloorDiv",
+                                      "FloorDivScalar",
+                                      "FloorMod",
+                                      "FmodScalar",
+                                      "FmodTensor",
+                                      "InplaceAddExt",
+                                      "InplaceAddsExt",
+                                      "InplaceCopy",
+                                      "InplaceDiv",
+                                      "InplaceDivs",
+                                      "InplaceMul",
+                                      "InplaceMuls",
+                                      "InplaceSubExt",
+                                      "InplaceSubScalar",
+                                      "LeftShift",
+                                      "LogAddExp",
+                                      "Maximum",
+                                      "Minimum",
+                                      "Mod",
+                                      "Mul",
+                                      "MulNoNan",
+                                      "Muls",
+                                      "Pow",
+                                      "PowScalarTensor",
+                                      "PowTensorScalar",
+                                      "RealDiv",
+                                      "RemainderScalarTensor",
+                                      "RemainderTensorScalar",
+                                      "RemainderTensorTensor",
+                                      "RightShift",
+                                      "SquaredDifference",
+                                      "Sub",
+                                      "SubExt",
+                                      "SubScalar",
+                                      "TruncateDiv",
+                                      "TruncateMod",
+                                      "Xdivy",
+                                      "Xlogy"}) {
     rules.push_back({type, Binary});
   }
   for (const std::string_view type :
-       {"ApproximateEqual", "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd",
-        "LogicalOr", "LogicalXor", "NotEqual"}) {
+       {"ApproximateEqual", "Equal", "EqualExt", "Greater", "GreaterEqual", "GreaterEqualScalar",
+        "IsClose", "Less", "LessEqual", "LessScalar", "LogicalAnd", "LogicalOr", "LogicalXor",
+        "NotEqual"}) {
     rules.push_back({type, Comparison});
   }
   return rules;

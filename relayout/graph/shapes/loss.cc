@@ -81,6 +81,7 @@ std::vector<ShapeRule> LossShapes() {
           {"L1LossExt", ElementLoss},
           {"MSELossExt", ElementLoss},
           {"NLLLoss", NLLLoss},
+          {"SmoothL1Loss", ElementLoss},
           {"SigmoidCrossEntropyWithLogits", SigmoidCrossEntropy},
           {"SoftmaxCrossEntropyWithLogits", SoftmaxCrossEntropy},
           {"SparseSoftmaxCrossEntropyWithLogits", SparseSoftmaxCrossEntropy}};

@@ -105,10 +105,39 @@ Result<ResultTypeList> Dense(const ShapeCall& call) {
   return ResultTypeList{{call.dtype(0), shape}};
 }
 
+Result<ResultTypeList> Outer(const ShapeCall& call) {
+  RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(2));
+  if (call.dim_count(0) != 1 || call.dim_count(1) != 1) {
+    return call.Fail(
+        Format("multiplies vectors, here {} by {}", ToText(call.shape(0)), ToText(call.shape(1))));
+  }
+  return ResultTypeList{
+      {CommonType(call.dtype(0), call.dtype(1)), {call.shape(0)[0], call.shape(1)[0]}}};
+}
+
+// Something that broadcasts to the product of inputs 1 and 2 is added to it.
+Result<ResultTypeList> AddProduct(const ShapeCall& call) {
+  RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(3));
+  const std::vector<TensorType> factors = {call.input(1), call.input(2)};
+  RELAYOUT_ASSIGN_OR_RETURN(const ResultTypeList product, MatMulExt(call.On(factors)));
+  const std::vector<TensorType> sum = {product[0], call.input(0)};
+  RELAYOUT_ASSIGN_OR_RETURN(const Dims shape, BroadcastShape(call.On(sum), 0, 2));
+  if (shape == product[0].shape) return product;
+  return call.Fail(Format("{} does not broadcast to the product's {}", ToText(call.shape(0)),
+                          ToText(product[0].shape)));
+}
+
 }  // namespace
 
 std::vector<ShapeRule> MatrixShapes() {
-  return {{"BatchMatMul", BatchMatMul},
+  return {{"Addmm", AddProduct},
+          {"Addmv", AddProduct},
+          {"Baddbmm", AddProduct},
+          {"Dot", MatMulExt},
+          {"Mm", MatMul},
+          {"Mv", MatMulExt},
+          {"Outer", Outer},
+          {"BatchMatMul", BatchMatMul},
           {"BatchMatMulExt", BatchMatMul},
           {"Dense", Dense},
           {"MatMul", MatMul},

@@ -94,6 +94,14 @@ Result<ResultTypeList> BatchNorm(const ShapeCall& call) {
   return results;
 }
 
+// Statistics may be left out; mean and what the backward pass needs are results.
+Result<ResultTypeList> BatchNormExt(const ShapeCall& call) {
+  RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(1, 5));
+  RELAYOUT_RETURN_IF_ERROR(call.ExpectDims(0, 2));
+  const TensorType statistics = {DType::kFloat32, {call.shape(0)[1]}};
+  return ResultTypeList{call.input(0), statistics, statistics};
+}
+
 Result<ResultTypeList> GroupNorm(const ShapeCall& call) {
   RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(1, 3));
   RELAYOUT_RETURN_IF_ERROR(call.ExpectDims(0, 2));
@@ -109,6 +117,11 @@ Result<ResultTypeList> GroupNorm(const ShapeCall& call) {
 Result<ResultTypeList> Dropout(const ShapeCall& call) {
   RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(1));
   return ResultTypeList{call.input(0), call.input(0)};
+}
+
+Result<ResultTypeList> Dropout2D(const ShapeCall& call) {
+  RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(1));
+  return ResultTypeList{call.input(0), {DType::kBool, call.shape(0)}};
 }
 
 // The mask holds a bit for each element, in blocks of 128.
@@ -127,12 +140,22 @@ Result<ResultTypeList> DropoutDoMask(const ShapeCall& call) {
 }  // namespace
 
 std::vector<ShapeRule> NormalizingShapes() {
-  return {{"AddRmsNorm", AddRmsNorm},    {"BatchNorm", BatchNorm},
-          {"Dropout", Dropout},          {"DropoutDoMask", DropoutDoMask},
-          {"DropoutExt", DropoutExt},    {"GroupNorm", GroupNorm},
-          {"LayerNorm", LayerNorm},      {"LayerNormExt", LayerNormExt},
-          {"LayerNormV3", LayerNorm},    {"LogSoftmax", Softmax},
-          {"LogSoftmaxExt", SoftmaxExt}, {"RmsNorm", RmsNorm},
+  return {{"AddRmsNorm", AddRmsNorm},
+          {"BatchNorm", BatchNorm},
+          {"BatchNormExt", BatchNormExt},
+          {"Dropout2D", Dropout2D},
+          {"Dropout3D", Dropout2D},
+          {"DropoutDoMaskExt", DropoutDoMask},
+          {"Dropout", Dropout},
+          {"DropoutDoMask", DropoutDoMask},
+          {"DropoutExt", DropoutExt},
+          {"GroupNorm", GroupNorm},
+          {"LayerNorm", LayerNorm},
+          {"LayerNormExt", LayerNormExt},
+          {"LayerNormV3", LayerNorm},
+          {"LogSoftmax", Softmax},
+          {"LogSoftmaxExt", SoftmaxExt},
+          {"RmsNorm", RmsNorm},
           {"Softmax", Softmax}};
 }
 

@@ -100,7 +100,7 @@ Result<ResultTypeList> ArgMaxExt(const ShapeCall& call) {
 
 Result<ResultTypeList> IndexAndValue(const ShapeCall& call) {
   RELAYOUT_ASSIGN_OR_RETURN(const Dims shape, WithoutAxis(call, kReduceWords, 0));
-  return ResultTypeList{{DType::kInt32, shape}, {call.dtype(0), shape}};
+  return ResultTypeList{{DType::kInt64, shape}, {call.dtype(0), shape}};
 }
 
 Result<ResultTypeList> ValueAndIndex(const ShapeCall& call) {
@@ -136,38 +136,30 @@ Result<ResultTypeList> SortExt(const ShapeCall& call) {
   return ResultTypeList{call.input(0), {DType::kInt64, call.shape(0)}};
 }
 
+Result<ResultTypeList> ArgSort(const ShapeCall& call) {
+  RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(1));
+  return ResultTypeList{{DType::kInt64, call.shape(0)}};
+}
+
 }  // namespace
 
 std::vector<ShapeRule> ReducingShapes() {
-  return {{"ArgMaxExt", ArgMaxExt},
-          {"ArgMaxWithValue", IndexAndValue},
-          {"ArgMinExt", ArgMaxExt},
-          {"ArgMinWithValue", IndexAndValue},
-          {"Argmax", Argmax},
-          {"Argmin", Argmax},
-          {"LogSumExp", ReduceExt},
-          {"Max", ReduceExt},
-          {"MaxDim", ValueAndIndex},
-          {"MeanExt", ReduceExt},
-          {"Min", ReduceExt},
-          {"MinDim", ValueAndIndex},
-          {"Norm", ReduceExt},
-          {"ProdExt", SumExt},
-          {"ReduceAll", ReduceToBool},
-          {"ReduceAny", ReduceToBool},
-          {"ReduceMax", Reduce},
-          {"ReduceMean", Reduce},
-          {"ReduceMin", Reduce},
-          {"ReduceProd", Reduce},
-          {"ReduceStd", ReduceStd},
-          {"ReduceSum", Reduce},
-          {"Sort", Sort},
-          {"SortExt", SortExt},
-          {"Std", ReduceExt},
-          {"SumExt", SumExt},
-          {"TopK", TopK},
-          {"TopkExt", TopkExt},
-          {"Var", ReduceExt}};
+  return {{"ArgMaxExt", ArgMaxExt},    {"ArgMaxWithValue", IndexAndValue},
+          {"ArgMinExt", ArgMaxExt},    {"ArgMinWithValue", IndexAndValue},
+          {"Argmax", Argmax},          {"Argmin", Argmax},
+          {"LogSumExp", ReduceExt},    {"Max", ReduceExt},
+          {"MaxDim", ValueAndIndex},   {"MeanExt", ReduceExt},
+          {"Min", ReduceExt},          {"MinDim", ValueAndIndex},
+          {"Norm", ReduceExt},         {"ProdExt", SumExt},
+          {"ReduceAll", ReduceToBool}, {"ReduceAny", ReduceToBool},
+          {"ReduceMax", Reduce},       {"ReduceMean", Reduce},
+          {"ReduceMin", Reduce},       {"ReduceProd", Reduce},
+          {"ReduceStd", ReduceStd},    {"ReduceSum", Reduce},
+          {"ArgSort", ArgSort},        {"Cummax", SortExt},
+          {"CumminExt", SortExt},      {"Sort", Sort},
+          {"SortExt", SortExt},        {"Std", ReduceExt},
+          {"SumExt", SumExt},          {"TopK", TopK},
+          {"TopkExt", TopkExt},        {"Var", ReduceExt}};
 }
 
 }  // namespace relayout
