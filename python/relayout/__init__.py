@@ -16,6 +16,22 @@ from relayout._compare import Difference, DiffReport, VerifyReport, diff, verify
 from relayout._convert import Note, Report, UnifiedOptions, convert
 from relayout._core import __version__
 from relayout._errors import Error, InputError, MachineError, MissingTensorError, OutOfMemoryError
+from relayout._infer import (
+    InferredStrategy,
+    OperatorCuts,
+    infer_predict_layout,
+    infer_strategy,
+    infer_train_layout,
+)
+from relayout._network import (
+    Input,
+    Network,
+    NetworkBuilder,
+    NetworkTensor,
+    Operator,
+    Parameter,
+    read_mindir,
+)
 from relayout._plan import (
     Copy,
     ExplainedTensor,
@@ -44,13 +60,21 @@ __all__ = [
     "Difference",
     "Error",
     "ExplainedTensor",
+    "InferredStrategy",
+    "Input",
     "InputError",
     "Layout",
     "MachineError",
     "MergeReport",
     "MissingTensorError",
+    "Network",
+    "NetworkBuilder",
+    "NetworkTensor",
     "Note",
+    "Operator",
+    "OperatorCuts",
     "OutOfMemoryError",
+    "Parameter",
     "Placement",
     "Plan",
     "PlannedSource",
@@ -65,10 +89,14 @@ __all__ = [
     "__version__",
     "convert",
     "diff",
+    "infer_predict_layout",
+    "infer_strategy",
+    "infer_train_layout",
     "load_strategy",
     "merge_strategies",
     "plan",
     "ranks_for",
+    "read_mindir",
     "verify",
 ]
 

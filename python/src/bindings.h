@@ -22,6 +22,8 @@ void BindCheckpoint(nanobind::module_& module);  // open
 void BindMindSpore(nanobind::module_& module);   // MindSpore's files, uninterpreted
 void BindStrategy(nanobind::module_& module);    // strategies, layouts, rank lists, merging
 
+void BindNetwork(nanobind::module_& module);     // networks, and the strategies inferred for them
+
 void BindWorld(nanobind::module_& module);  // the processes of mpirun
 
 // What a capsule of relayout._mpi holds; null for None. Throws TypeError for anything else.

@@ -26,6 +26,7 @@ NB_MODULE(_core, module) {
   python::BindCheckpoint(module);
   python::BindPlan(module);
   python::BindCompare(module);
+  python::BindNetwork(module);
   python::BindWorld(module);
   module.def(
       "parse_bytes", [](const std::string& text) { return ParseBytes(text); }, nb::arg("text"),

@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "relayout/base/check.h"
 #include "relayout/base/text.h"
 #include "relayout/graph/operator_shapes.h"
 
@@ -248,8 +247,6 @@ NetworkTensor NetworkBuilder::SoftmaxCrossEntropyWithLogits(const NetworkTensor&
 }
 
 Result<Graph> NetworkBuilder::Build(const std::vector<NetworkTensor>& results) {
-  RELAYOUT_CHECK(!is_built_);
-  is_built_ = true;
   const bool sound = AreSound("the result", results);
   if (!mistakes_.empty()) {
     const Status& first = mistakes_.front();
@@ -257,11 +254,18 @@ Result<Graph> NetworkBuilder::Build(const std::vector<NetworkTensor>& results) {
     return Status(first.code(), Format("{} (the first of {})", first.message(),
                                        Count(std::ssize(mistakes_), "mistake")));
   }
-  RELAYOUT_CHECK(sound);
+  if (!sound) return InvalidInput("a result comes of a mistake that was taken");
   std::vector<ValueId> ids;
   for (const NetworkTensor& tensor : results) ids.push_back(tensor.id_);
-  graph_.SetResults(std::move(ids));
-  return std::move(graph_);
+  Graph graph = graph_;
+  graph.SetResults(std::move(ids));
+  return graph;
+}
+
+Status NetworkBuilder::TakeMistake() {
+  const Status first = mistakes_.empty() ? OkStatus() : mistakes_.front();
+  mistakes_.clear();
+  return first;
 }
 
 // --- Arithmetic ---------------------------------------------------------------------------------

@@ -160,8 +160,12 @@ class NetworkBuilder {
   NetworkTensor SoftmaxCrossEntropyWithLogits(const NetworkTensor& logits,
                                               const NetworkTensor& labels);
 
-  // The network that returns these. Fails with the first mistake that was made. Once.
+  // The network that returns these, so far. Fails with the first mistake that was made.
   Result<Graph> Build(const std::vector<NetworkTensor>& results);
+
+  // Forgets the mistakes that were made and gives the first one, for callers who want to know where
+  // it happened; OK when there was none.
+  Status TakeMistake();
 
  private:
   friend class NetworkTensor;
@@ -183,7 +187,6 @@ class NetworkBuilder {
   std::vector<std::string> scopes_;
   std::map<std::string, int64_t> name_counts_;  // Operators of each type in each scope.
   std::vector<Status> mistakes_;
-  bool is_built_ = false;
 };
 
 // While it lives, what is built stands in the cell `name`; scopes nest. MindSpore also has the

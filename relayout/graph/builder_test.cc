@@ -145,5 +145,18 @@ TEST(Builder, MistakesAreToldByBuild) {
             "Chunk 'Default/Chunk-op0': makes nothing");
 }
 
+TEST(Builder, GoesOnAfterAMistakeThatWasTaken) {
+  NetworkBuilder net;
+  const NetworkTensor x = net.Input("x", {4, 8});
+  const NetworkTensor wrong = net.Reshape(x, {3, 3});
+  EXPECT_EQ(net.TakeMistake().message(),
+            "Reshape 'Default/Reshape-op0': [4,8] has 32 elements, (3,3) has 9");
+  EXPECT_TRUE(net.TakeMistake().ok());
+  EXPECT_EQ(net.Build({wrong}).status().message(), "a result comes of a mistake that was taken");
+  const NetworkTensor y = net.ReLU(x);
+  EXPECT_EQ(net.Build({y})->operators().size(), 1u);
+  EXPECT_EQ(net.Build({net.ReLU(y)})->operators().size(), 2u);
+}
+
 }  // namespace
 }  // namespace relayout

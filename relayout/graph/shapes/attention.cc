@@ -2,6 +2,8 @@
 //
 //   FlashAttentionScore query f32[2,16,64] key value head_num=4 input_layout=BSH
 //       -> f32[2,4,16,8] f32[2,4,16,8] f32[1] f32[2,16,64]    largest, sum, softmax, attention
+#include <array>
+
 #include "relayout/base/text.h"
 #include "relayout/graph/shapes/families.h"
 
@@ -17,10 +19,18 @@ int64_t LengthOf(std::string_view layout, char dim, const Dims& shape, int64_t o
   return place == std::string_view::npos ? otherwise : shape[place];
 }
 
+// What the dims of query, key and value are: by name, or by its place in MindSpore's enumeration.
+std::string_view InputLayout(const ShapeCall& call) {
+  static constexpr std::array<std::string_view, 5> kLayouts = {"BSH", "BNSD", "SBH", "BSND", "TND"};
+  const int64_t number = call.attributes().GetInt("input_layout", 0);
+  const bool known = number >= 0 && number < std::ssize(kLayouts);
+  return call.attributes().GetText("input_layout",
+                                   kLayouts[known ? static_cast<size_t>(number) : 0]);
+}
+
 Result<ResultTypeList> FlashAttention(const ShapeCall& call) {
   RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(3, 10));
-  const Attributes& given = call.attributes();
-  const std::string_view layout = given.GetText("input_layout", "BSH");
+  const std::string_view layout = InputLayout(call);
   for (size_t i = 0; i < 3; ++i) {
     if (call.dim_count(i) == layout.size()) continue;
     return call.Fail(Format("input {} is {}, which has not the dims of input_layout '{}'", i,

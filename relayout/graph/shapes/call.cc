@@ -58,6 +58,14 @@ int Kind(DType dtype) {
   return dtype < DType::kComplex64 ? 2 : 3;
 }
 
+bool IsSameWord(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
 }  // namespace
 
 Status ShapeCall::Fail(std::string_view message) const {
@@ -122,6 +130,14 @@ Result<DType> ShapeCall::ElementType(std::string_view name, std::optional<DType>
   const std::string_view text = attributes().GetText(name, "");
   if (const std::optional<DType> dtype = TypeOfName(text)) return *dtype;
   return Fail(Format("{} = '{}' is no element type", name, Printable(text)));
+}
+
+bool ShapeCall::Says(std::string_view name, std::string_view word, int64_t number) const {
+  const AttributeValue* const value = attributes().Find(name);
+  if (value == nullptr) return false;
+  if (const auto* const text = std::get_if<std::string>(value)) return IsSameWord(*text, word);
+  const auto* const given = std::get_if<int64_t>(value);
+  return given != nullptr && *given == number;
 }
 
 Result<Dims> BroadcastShape(const ShapeCall& call, size_t begin, size_t end) {

@@ -51,6 +51,9 @@ class ShapeCall {
   Result<int64_t> Int(std::string_view name) const;
   // The element type that the attribute names; `otherwise` when it is not given.
   Result<DType> ElementType(std::string_view name, std::optional<DType> otherwise) const;
+  // True when the attribute says `word`, in any case, or `number`, by which MindSpore writes one of
+  // an enumeration.
+  bool Says(std::string_view name, std::string_view word, int64_t number) const;
 
  private:
   const Operator& op_;

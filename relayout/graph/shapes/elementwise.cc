@@ -102,7 +102,7 @@ Result<ResultTypeList> MaskedFill(const ShapeCall& call) {
 Result<ResultTypeList> BiasAdd(const ShapeCall& call) {
   RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(2));
   RELAYOUT_RETURN_IF_ERROR(call.ExpectDims(0, 2));
-  const bool channels_last = call.attributes().GetText("data_format", "NCHW") == "NHWC";
+  const bool channels_last = call.Says("data_format", "NHWC", 1);
   const size_t dim = channels_last ? call.dim_count(0) - 1 : 1;
   if (call.dim_count(1) != 1 || call.shape(1)[0] != call.shape(0)[dim]) {
     return call.Fail(Format("adds a bias of {} along dim {} of {}", ToText(call.shape(1)), dim,

@@ -18,9 +18,7 @@ Status ExpectLabels(const ShapeCall& call) {
       Format("logits {} against labels {}", ToText(call.shape(0)), ToText(call.shape(1))));
 }
 
-bool IsReduced(const ShapeCall& call) {
-  return call.attributes().GetText("reduction", "mean") != "none";
-}
+bool IsReduced(const ShapeCall& call) { return !call.Says("reduction", "none", 2); }
 
 Result<ResultTypeList> SoftmaxCrossEntropy(const ShapeCall& call) {
   RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(2));

@@ -81,7 +81,7 @@ Result<ResultTypeList> AddRmsNorm(const ShapeCall& call) {
 Result<ResultTypeList> BatchNorm(const ShapeCall& call) {
   RELAYOUT_RETURN_IF_ERROR(call.ExpectInputs(5));
   RELAYOUT_RETURN_IF_ERROR(call.ExpectDims(0, 2));
-  const bool channels_last = call.attributes().GetText("data_format", "NCHW") == "NHWC";
+  const bool channels_last = call.Says("data_format", "NHWC", 1);
   const int64_t channels = call.shape(0)[channels_last ? call.dim_count(0) - 1 : 1];
   ResultTypeList results = {call.input(0)};
   for (size_t i = 1; i < 5; ++i) {

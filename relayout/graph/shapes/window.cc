@@ -46,25 +46,6 @@ Result<Pair> PaddingOf(const ShapeCall& call, std::string_view name) {
   return call.Fail(Format("{} = {} is no padding", name, TextOf(list)));
 }
 
-bool Matches(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
-    if (c != lower[i]) return false;
-  }
-  return true;
-}
-
-// MindSpore writes pad_mode as a word or, after a look at its enumeration, as a number.
-bool PadsToSame(const ShapeCall& call) {
-  return Matches(call.attributes().GetText("pad_mode", "valid"), "same") ||
-         call.attributes().GetInt("pad_mode", 2) == 1;
-}
-bool PadsAsGiven(const ShapeCall& call) {
-  return Matches(call.attributes().GetText("pad_mode", "valid"), "pad") ||
-         call.attributes().GetInt("pad_mode", 2) == 0;
-}
-
 Result<int64_t> WindowCount(const ShapeCall& call, int64_t length, const Window& window) {
   const bool sane = window.kernel > 0 && window.kernel <= INT32_MAX && window.stride > 0 &&
                     window.dilation > 0 && window.dilation <= INT32_MAX;
@@ -72,8 +53,8 @@ Result<int64_t> WindowCount(const ShapeCall& call, int64_t length, const Window&
     return call.Fail(
         Format("kernel {}, stride {}, dilation {}", window.kernel, window.stride, window.dilation));
   }
-  if (PadsToSame(call)) return CeilDiv(length, window.stride);
-  const int64_t padding = PadsAsGiven(call) ? window.padding : 0;
+  if (call.Says("pad_mode", "same", 1)) return CeilDiv(length, window.stride);
+  const int64_t padding = call.Says("pad_mode", "pad", 0) ? window.padding : 0;
   const int64_t covered = window.dilation * (window.kernel - 1) + 1;
   if (length > INT64_MAX - padding || length + padding < covered) {
     return call.Fail(Format("a window of {} does not fit {} + {} padding (input {})", covered,
@@ -87,8 +68,8 @@ Result<size_t> FirstPlane(const ShapeCall& call) {
   if (call.dim_count(0) != 4) {
     return call.Fail(Format("takes images of 4 dims, here {}", ToText(call.shape(0))));
   }
-  const std::string_view format = call.attributes().GetText("data_format", "NCHW");
-  return call.attributes().GetText("format", format) == "NHWC" ? size_t{1} : size_t{2};
+  const bool channels_last = call.Says("data_format", "NHWC", 1) || call.Says("format", "NHWC", 1);
+  return channels_last ? size_t{1} : size_t{2};
 }
 
 Result<ResultTypeList> Conv2D(const ShapeCall& call) {
