@@ -100,11 +100,11 @@ CostModel::CostModel(const Graph& graph, const MachineModel& machine, const Cost
       const ValueId input = op.inputs[static_cast<size_t>(i)];
       const Value& value = graph.value(input);
       Graph::Use& first = first_use_[static_cast<size_t>(input)];
-      if (value.kind == ValueKind::kResult) {
+      if (value.role == ValueRole::kResult) {
         edges_.push_back({value.producer, id, input, value.output_index, i, false});
-      } else if (value.kind == ValueKind::kParameter && first.user == kNoId) {
+      } else if (value.role == ValueRole::kParameter && first.user == kNoId) {
         first = {id, i};
-      } else if (value.kind == ValueKind::kParameter) {
+      } else if (value.role == ValueRole::kParameter) {
         edges_.push_back({first.user, id, input, first.input, i, true});
       }
     }
@@ -219,12 +219,12 @@ OperatorCost CostModel::CostOf(OperatorId id, const OperatorLayout& layout) cons
     const Value& value = graph_.value(input);
     const Layout& at = layout.inputs[i];
     const bool backward = options_.training && needs_gradient_[static_cast<size_t>(input)];
-    if (value.kind == ValueKind::kInput) cost.input += InputSeconds(input, at);
-    if (value.kind == ValueKind::kResult && backward) {
+    if (value.role == ValueRole::kInput) cost.input += InputSeconds(input, at);
+    if (value.role == ValueRole::kResult && backward) {
       cost.reduction += PartialSumSeconds(input, at, working);
     }
     const Graph::Use& first = first_use_[static_cast<size_t>(input)];
-    if (value.kind == ValueKind::kParameter && first.user == id &&
+    if (value.role == ValueRole::kParameter && first.user == id &&
         first.input == static_cast<int32_t>(i)) {
       cost.bytes_kept += ParameterBytesKept(input, at);
       if (backward) cost.gradient += GradientSeconds(input, at);
@@ -275,7 +275,7 @@ std::string CostModel::Signature(OperatorId id) const {
     const Value& value = graph_.value(input);
     const Graph::Use& first = first_use_[static_cast<size_t>(input)];
     text += Format(" {}{}{}{}{}", ShortName(value.dtype), relayout::ToText(value.shape),
-                   static_cast<int>(value.kind), value.trained ? "t" : "f",
+                   static_cast<int>(value.role), value.trained ? "t" : "f",
                    needs_gradient_[static_cast<size_t>(input)] ? "g" : "-");
     if (first.user == id && first.input == static_cast<int32_t>(i)) text += "!";
   }
