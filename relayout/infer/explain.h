@@ -18,9 +18,10 @@
 #include "relayout/base/status.h"
 #include "relayout/graph/graph.h"
 #include "relayout/infer/cost_model.h"
-#include "relayout/infer/search.h"
 
 namespace relayout {
+
+struct SearchResult;
 
 // A table, a line an operator and an indented one for each edge that costs something; the totals of
 // each column; whether the result is optimal. Ends with a newline.

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "relayout/infer/search.h"
+
 namespace relayout {
 namespace {
 
