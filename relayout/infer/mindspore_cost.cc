@@ -137,7 +137,14 @@ std::optional<std::pair<SubDims, SubDims>> Unify(const LaidOut& from, const Laid
   return std::nullopt;
 }
 
-// The steps from one to the other, and what they cost in elements.
+// In elements.
+struct Moved {
+  double forward = 0;
+  double backward = 0;
+  double computation = 0;
+};
+
+// The steps from one to the other, and what they cost.
 class Steps {
  public:
   Steps(const SubDims& from, const SubDims& to) : from_(from), to_(to) {
@@ -163,9 +170,7 @@ class Steps {
   }
 
   size_t count = 0;
-  double computation = 0;
-  double forward = 0;
-  double backward = 0;
+  Moved moved;
 
  private:
   bool done() const { return std::find(settled_.begin(), settled_.end(), false) == settled_.end(); }
@@ -235,15 +240,15 @@ class Steps {
 
   void Slice() {
     ++count;
-    computation += piece_;
+    moved.computation += piece_;
   }
 
   void Gather(size_t sub_dim, int64_t pieces) {
     ++count;
     const auto n = static_cast<double>(pieces);
-    forward += piece_ * n / 2;
-    backward += piece_ / 2;
-    computation += sub_dim == 0 ? 2 * piece_ : 2 * piece_ + 2 * n * piece_;
+    moved.forward += piece_ * n / 2;
+    moved.backward += piece_ / 2;
+    moved.computation += sub_dim == 0 ? 2 * piece_ : 2 * piece_ + 2 * n * piece_;
   }
 
   const SubDims& from_;
@@ -259,37 +264,37 @@ double Practical(double bytes) {
   return bytes <= 2048 ? 3072 : bytes + 1024;
 }
 
-MindsporeCost InBytes(double forward, double backward, double computation, DType dtype) {
-  const auto size = static_cast<double>(ElementSize(dtype));
-  MindsporeCost cost;
-  cost.communication = Practical(forward * size) + Practical(backward * size);
-  cost.computation = computation * size;
-  if (dtype == DType::kBool && cost.communication > 0) {
-    cost.communication = std::numeric_limits<double>::infinity();
-  }
-  return cost;
-}
-
 // Without common sub-dims: everything is gathered and sliced anew.
-MindsporeCost ThroughTheWhole(const LaidOut& from, const LaidOut& to, DType dtype) {
-  double forward = 0;
-  double backward = 0;
-  double computation = 0;
+Moved ThroughTheWhole(const LaidOut& from, const LaidOut& to) {
+  Moved moved;
   const double piece = Elements(PieceShape(from));
   double whole = 1;
   for (size_t d = 0; d < from.shape.size(); ++d) {
     whole *= static_cast<double>(from.shape[d]);
     const auto n = static_cast<double>(from.layout.mesh_count(d));
     if (n == 1) continue;
-    forward += piece * n / 2;
-    backward += piece / 2;
-    computation += d == 0 ? 2 * piece : 2 * piece + 2 * n * piece;
+    moved.forward += piece * n / 2;
+    moved.backward += piece / 2;
+    moved.computation += d == 0 ? 2 * piece : 2 * piece + 2 * n * piece;
   }
-  if (from.shape != to.shape) computation += 2 * whole;
+  if (from.shape != to.shape) moved.computation += 2 * whole;
   for (size_t d = 0; d < to.shape.size(); ++d) {
-    if (to.layout.mesh_count(d) > 1) computation += whole;
+    if (to.layout.mesh_count(d) > 1) moved.computation += whole;
   }
-  return InBytes(forward, backward, computation, dtype);
+  return moved;
+}
+
+Moved Move(const LaidOut& from, const LaidOut& to) {
+  const auto unified = Unify(from, to);
+  if (!unified) return ThroughTheWhole(from, to);
+  const auto& [a, b] = *unified;
+  Steps steps(a, b);
+  steps.Run();
+  const bool reshapes = steps.count == 0
+                            ? PieceShape(from) != PieceShape(to)
+                            : PieceShape(from) != PieceShape(a) || PieceShape(to) != PieceShape(b);
+  if (reshapes) steps.moved.computation += 2 * Elements(PieceShape(from));
+  return steps.moved;
 }
 
 double PieceBytes(const Graph& graph, ValueId id, const Layout& layout) {
@@ -343,16 +348,22 @@ double ReadBytes(const Graph& graph, const Operator& op, const OperatorLayout& l
 }  // namespace
 
 MindsporeCost MindsporeRedistribution(const LaidOut& from, const LaidOut& to, DType dtype) {
-  const auto unified = Unify(from, to);
-  if (!unified) return ThroughTheWhole(from, to, dtype);
-  const auto& [a, b] = *unified;
-  Steps steps(a, b);
-  steps.Run();
-  const bool reshapes = steps.count == 0
-                            ? PieceShape(from) != PieceShape(to)
-                            : PieceShape(from) != PieceShape(a) || PieceShape(to) != PieceShape(b);
-  if (reshapes) steps.computation += 2 * Elements(PieceShape(from));
-  return InBytes(steps.forward, steps.backward, steps.computation, dtype);
+  const Moved moved = Move(from, to);
+  const auto size = static_cast<double>(ElementSize(dtype));
+  MindsporeCost cost;
+  cost.communication = Practical(moved.forward * size) + Practical(moved.backward * size);
+  cost.computation = moved.computation * size;
+  // MindSpore's collectives know no bool.
+  if (dtype == DType::kBool && cost.communication > 0) {
+    cost.communication = std::numeric_limits<double>::infinity();
+  }
+  return cost;
+}
+
+MindsporeCost MindsporeReshape(const LaidOut& from, const LaidOut& to, DType dtype) {
+  const Moved moved = Move(from, to);
+  const auto size = static_cast<double>(ElementSize(dtype));
+  return {Practical((moved.forward + moved.backward) * size), moved.computation * size};
 }
 
 MindsporeCost MindsporeOperatorCost(const Graph& graph, const Operator& op,

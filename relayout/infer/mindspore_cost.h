@@ -51,8 +51,12 @@ struct LaidOut {
   const Dims& shape;
 };
 
-// From one layout to another; the shapes may differ if they have as many elements (Reshape).
+// From one layout to another, between operators.
 MindsporeCost MindsporeRedistribution(const LaidOut& from, const LaidOut& to, DType dtype);
+
+// The same within a Reshape: the shapes may differ, and both directions' communication is taken
+// together before it is rounded up.
+MindsporeCost MindsporeReshape(const LaidOut& from, const LaidOut& to, DType dtype);
 
 MindsporeCost MindsporeOperatorCost(const Graph& graph, const Operator& op,
                                     const OperatorLayout& layout, int64_t device_count);

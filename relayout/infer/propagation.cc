@@ -207,16 +207,19 @@ class Propagation {
     node.input_count = op.inputs.size();
     node.is_reshape = op.type == "Reshape";
     std::vector<AxisCuts> all;
-    if (op.cuts && !node.is_reshape) {
-      RELAYOUT_ASSIGN_OR_RETURN(AxisCuts cuts, ToAxisCuts(graph_, op, axes, *op.cuts));
+    node.is_configured = (op.cuts || op.mesh_cuts) && !rule->ignores_annotation && !node.is_reshape;
+    if (node.is_configured) {
+      RELAYOUT_ASSIGN_OR_RETURN(AxisCuts cuts, ChosenCuts(graph_, op, *rule, axes, device_count_));
       all.push_back(std::move(cuts));
-      node.is_configured = true;
     } else if (!node.is_reshape) {
       all = CutsToTry(axes.lengths, device_count_);
     }
     Status why_not = OkStatus();
     for (AxisCuts& cuts : all) {
-      Result<OperatorLayout> layout = LayOut(graph_, op, *rule, axes, cuts, device_count_);
+      Result<OperatorLayout> layout =
+          node.is_configured && op.mesh_cuts
+              ? LayOutOnMesh(graph_, op, axes, *op.mesh_cuts, device_count_)
+              : LayOut(graph_, op, *rule, axes, cuts, device_count_);
       if (!layout.ok()) {
         why_not = layout.status();
         continue;
@@ -281,19 +284,7 @@ class Propagation {
       Node node;
       node.parameter = parameter;
       node.number = nodes_.size();
-      const Dims& shape = graph_.value(parameter).shape;
-      OperatorAxes axes;
-      axes.inputs.emplace_back();
-      for (const int64_t length : shape) {
-        axes.inputs[0].push_back(static_cast<int>(axes.lengths.size()));
-        axes.lengths.push_back(length);
-      }
-      axes.outputs = axes.inputs;
-      for (AxisCuts& cuts : CutsToTry(axes.lengths, device_count_)) {
-        Result<OperatorLayout> layout =
-            LayOut(Operator{}, axes, cuts, MeshOrder::InOrder(axes.count()), device_count_);
-        if (layout.ok()) node.candidates.push_back({std::move(cuts), std::move(*layout), {}});
-      }
+      node.candidates = CandidatesOfTensor(graph_.value(parameter).shape);
       nodes_.push_back(std::move(node));
       for (const Graph::Use& use : users) {
         AddEdge({nodes_.size() - 1, 0, node_of_[static_cast<size_t>(use.user)],
@@ -302,10 +293,29 @@ class Propagation {
     }
   }
 
+  // A tensor's dims, each an axis: the layout of input and output.
+  std::vector<Candidate> CandidatesOfTensor(const Dims& shape) const {
+    OperatorAxes axes;
+    axes.inputs.emplace_back();
+    for (const int64_t length : shape) {
+      axes.inputs[0].push_back(static_cast<int>(axes.lengths.size()));
+      axes.lengths.push_back(length);
+    }
+    axes.outputs = axes.inputs;
+    std::vector<Candidate> candidates;
+    for (AxisCuts& cuts : CutsToTry(axes.lengths, device_count_)) {
+      Result<OperatorLayout> layout =
+          LayOut(Operator{}, axes, cuts, MeshOrder::InOrder(axes.count()), device_count_);
+      if (layout.ok()) candidates.push_back({std::move(cuts), std::move(*layout), {}});
+    }
+    return candidates;
+  }
+
   // The pairs of layouts that a Reshape may join. Their costs are worked out when they are needed.
   void MakeReshapes() {
     for (Node& node : nodes_) {
       if (!node.is_reshape) continue;
+      AddOwnPairs(node);
       const std::vector<Layout> before = LayoutsBefore(node);
       const std::vector<Layout> after = LayoutsAfter(node);
       for (const Layout& in : before) {
@@ -316,6 +326,21 @@ class Propagation {
           node.candidates.push_back(std::move(candidate));
         }
       }
+    }
+  }
+
+  // By itself a Reshape takes its input in any way and gives its output whole on the same mesh.
+  void AddOwnPairs(Node& node) const {
+    const Operator& op = graph_.op(node.op);
+    const size_t dim_count = graph_.value(op.outputs[0]).shape.size();
+    for (Candidate& own : CandidatesOfTensor(graph_.value(op.inputs[0]).shape)) {
+      LayoutSpec whole;
+      whole.mesh = own.layout.inputs[0].spec().mesh;
+      whole.dim_axes.resize(dim_count);
+      Result<Layout> out = Layout::Create(std::move(whole));
+      RELAYOUT_CHECK(out.ok());
+      own.layout.outputs = {std::move(out).value()};
+      node.candidates.push_back(std::move(own));
     }
   }
 
@@ -650,25 +675,33 @@ class Propagation {
     });
   }
 
+  using Rated = std::pair<size_t, double>;
+
+  // Equal costs are common here, and MindSpore takes the one that its std::sort puts first: with
+  // more than 16 of them that is not the first of the list. Sorted the same way on purpose.
+  static std::optional<size_t> Cheapest(std::vector<Rated>& rated) {
+    if (rated.empty()) return std::nullopt;
+    std::sort(rated.begin(), rated.end(),
+              [](const Rated& a, const Rated& b) { return a.second < b.second; });
+    return rated[0].first;
+  }
+
   template <typename Fits>
   void Join(Node& reshape, size_t index, const Fits& fits) {
     const Operator& op = graph_.op(reshape.op);
     const Value& in = graph_.value(op.inputs[0]);
     const Dims& out_shape = graph_.value(op.outputs[0]).shape;
-    std::optional<size_t> best;
-    MindsporeCost best_cost;
+    std::vector<Rated> free;
+    std::vector<Rated> by_communication;
     for (size_t i = 0; i < reshape.candidates.size(); ++i) {
       const Candidate& c = reshape.candidates[i];
       if (!fits(c)) continue;
-      const MindsporeCost cost = MindsporeRedistribution(
-          {c.layout.inputs[0], in.shape}, {c.layout.outputs[0], out_shape}, in.dtype);
-      const bool is_better = !best || cost.communication < best_cost.communication ||
-                             (best_cost.communication == 0 && cost.communication == 0 &&
-                              cost.computation < best_cost.computation);
-      if (!is_better) continue;
-      best = i;
-      best_cost = cost;
+      const MindsporeCost cost = MindsporeReshape({c.layout.inputs[0], in.shape},
+                                                  {c.layout.outputs[0], out_shape}, in.dtype);
+      if (cost.communication == 0) free.emplace_back(i, cost.computation);
+      by_communication.emplace_back(i, cost.communication);
     }
+    const std::optional<size_t> best = Cheapest(free.empty() ? by_communication : free);
     // Without a pair the Reshape stays unvisited; another neighbour may reach it.
     if (!best) return;
     Keep(reshape, *best);
