@@ -115,8 +115,10 @@ Result<CandidateList> Candidates::ListFor(OperatorId id) {
   RELAYOUT_ASSIGN_OR_RETURN(const OperatorAxes axes, rule->axes(graph, op));
   std::vector<AxisCuts> all;
   CandidateList list;
-  if (op.cuts) {
-    RELAYOUT_ASSIGN_OR_RETURN(AxisCuts annotated, ToAxisCuts(graph, op, axes, *op.cuts));
+  const bool is_annotated = (op.cuts || op.mesh_cuts) && !rule->ignores_annotation;
+  if (is_annotated) {
+    RELAYOUT_ASSIGN_OR_RETURN(AxisCuts annotated,
+                              ChosenCuts(graph, op, *rule, axes, device_count_));
     all.push_back(std::move(annotated));
   } else {
     AxisCuts begun;
@@ -125,7 +127,9 @@ Result<CandidateList> Candidates::ListFor(OperatorId id) {
   }
   Status why_not = OkStatus();
   for (AxisCuts& cuts : all) {
-    Result<OperatorLayout> layout = LayOut(graph, op, *rule, axes, cuts, device_count_);
+    Result<OperatorLayout> layout =
+        is_annotated && op.mesh_cuts ? LayOutOnMesh(graph, op, axes, *op.mesh_cuts, device_count_)
+                                     : LayOut(graph, op, *rule, axes, cuts, device_count_);
     if (!layout.ok()) {
       why_not = layout.status();
       continue;

@@ -13,7 +13,10 @@
 namespace relayout {
 namespace {
 
-bool IsMatrixProduct(std::string_view type) { return type == "MatMul" || type == "BatchMatMul"; }
+bool IsMatrixProduct(std::string_view type) {
+  return type == "MatMul" || type == "BatchMatMul" || type == "MatMulExt" ||
+         type == "BatchMatMulExt";
+}
 
 double Elements(const Dims& shape) {
   double count = 1;
@@ -288,6 +291,7 @@ std::string CostModel::Signature(OperatorId id) const {
     text += Format(" {}={}", name, ToText(value));
   }
   if (op.cuts) text += relayout::ToText(*op.cuts);
+  if (op.mesh_cuts) text += relayout::ToText(*op.mesh_cuts);
   return text;
 }
 
