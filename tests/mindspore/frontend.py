@@ -28,7 +28,7 @@ from typing import Any
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
-os.environ.setdefault("GLOG_v", "4")
+os.environ["GLOG_v"] = "3"  # Its errors: they say why, where the exception says only what failed.
 
 # pylint: disable=wrong-import-position
 import numpy as np
@@ -152,9 +152,15 @@ class Frontend:
                 return f"not finished after {SECONDS} s"
             time.sleep(0.005)
         if text.exists():
-            return text.read_text(encoding="utf-8")
+            return "\n".join([text.read_text(encoding="utf-8").strip(), *_logged_errors(log)])
         status = os.waitstatus_to_exitcode(done[1])
         return None if status == 0 else f"ended with status {status}: {log.read_text(errors='replace')[-2000:]}"
+
+
+def _logged_errors(log: pathlib.Path) -> list[str]:
+    """What MindSpore logged as errors, without time and place."""
+    return [line.split("] ", 2)[-1] for line in log.read_text(errors="replace").splitlines()
+            if line.startswith("[ERROR]")]  # fmt: skip
 
 
 def _run_and_exit(work: Callable[[], None], log: pathlib.Path, text: pathlib.Path) -> None:
