@@ -189,7 +189,6 @@ def _compile(case: Case, stage: int, path: pathlib.Path) -> None:
         strategy_ckpt_config={"save_file": str(path)}, pipeline_stages=case.stages, **case.context)  # fmt: skip
     AutoParallelContext.get_instance().set_hccl_test_avaible(True)
     network = case.network()
-    network.update_parameters_name("")
     arguments = [mindspore.Tensor(value) for value in case.inputs]
     if case.train:
         root = _training(case, network)

@@ -100,6 +100,8 @@ class Findings:
 
     def __init__(self) -> None:
         self.counts: collections.Counter = collections.Counter()
+        # Of each pair of layouts the first parameter that has it.
+        self.equivalent: dict[str, str] = {}
         self.wrong: dict[str, list[str]] = collections.defaultdict(list)
 
     def compare(self, title: str, theirs: pathlib.Path, ours: pathlib.Path) -> None:
@@ -116,7 +118,7 @@ class Findings:
                 self.add("parameter lies differently", title, f"{name}: MindSpore {their}, relayout {our}")
             elif str(their) != str(our):
                 self.counts["parameters equivalent"] += 1
-                self.counts[f"  {title}: {name}: MindSpore {their}, relayout {our}"] += 1
+                self.equivalent.setdefault(f"{their}, relayout {our}", f"{title}: {name}: MindSpore {their}, relayout {our}")
             else:
                 self.counts["parameters equal"] += 1
 
@@ -136,6 +138,7 @@ class Findings:
 
     def __str__(self) -> str:
         lines = [f"{count:7} {what}" for what, count in sorted(self.counts.items())]
+        lines += [f"          {text}" for text in self.equivalent.values()]
         for kind, texts in sorted(self.wrong.items()):
             lines += [f"{len(texts):7} {kind}", *(f"          {text}" for text in texts[:40])]
         return "\n".join(lines)

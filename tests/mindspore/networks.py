@@ -399,7 +399,7 @@ def random_case(seed: int, mode: str = "semi_auto_parallel") -> RandomCase:
         rows=rows * (1 if full_batch else per_stage) // (micro if train else 1),
         tokens=1, width=draw.choice((32, 64, 64, 96, 128)), half=draw.random() < 0.3, scalars=threshold != 0)  # fmt: skip
     plan = (perceptron if draw.random() < 0.5 else transformer)(world, rows)
-    stage_of = _stages(draw, plan.count, stages)
+    stage_of = _stages(draw, plan, stages)
     state = draw.getstate(), world.annotator.random.getstate()
     frozen = [f"part{draw.randrange(3)}"] if draw.random() < 0.1 else []
 
@@ -436,11 +436,12 @@ def _context(draw: random.Random, per_stage: int, full_batch: bool) -> dict:
     return context
 
 
-def _stages(draw: random.Random, count: int, stages: int) -> dict[str, int]:
-    """Cuts `count` cells into stages; some cells are left to take the stage of the one before."""
-    cuts = sorted(draw.sample(range(1, count), stages - 1))
+def _stages(draw: random.Random, plan: Plan, stages: int) -> dict[str, int]:
+    """Cuts the cells into stages; some cells are left to take the stage of the one before."""
+    borders = [index for index in range(1, plan.count) if index not in plan.reshaped]
+    cuts = sorted(draw.sample(borders, stages - 1))
     stage_of = {}
-    for index in range(count):
+    for index in range(plan.count):
         if index == 0 or index in cuts or draw.random() < 0.8:
             stage_of[f"part{index}"] = sum(cut <= index for cut in cuts)
     return stage_of
@@ -454,6 +455,8 @@ class Plan:
     # What comes out: so many lines of so many classes.
     lines: int
     classes: int
+    # Cells before which MindSpore does not let a stage begin: a Reshape is last or first there.
+    reshaped: set[int]
 
 
 def perceptron(world: World, rows: int) -> Plan:
@@ -462,7 +465,7 @@ def perceptron(world: World, rows: int) -> Plan:
     shape = (rows, 4, width // 4) if flat else (rows, width)
     classes = draw.choice((8, 10, 16, 64))
     kinds = [draw.choice(("linear", "linear", "activation", "norm", "rms", "scale", "bias", "halves", "residual"))
-             for _ in range(draw.randrange(3, 8))]  # fmt: skip
+             for _ in range(draw.randrange(4, 8))]  # fmt: skip
     hidden = [draw.choice((32, 64, 128)) for _ in kinds]
 
     def cells_of() -> list[nn.Cell]:
@@ -476,7 +479,7 @@ def perceptron(world: World, rows: int) -> Plan:
                 cells.append(_square_cell(world, kind, n))
         return [*cells, Linear(world, n, classes)]
 
-    return Plan(cells_of, flat + len(kinds) + 1, np.ones(shape, np.float32), rows, classes)
+    return Plan(cells_of, flat + len(kinds) + 1, np.ones(shape, np.float32), rows, classes, {1} if flat else set())
 
 
 def _square_cell(world: World, kind: str, n: int) -> nn.Cell:
@@ -514,4 +517,5 @@ def transformer(world: World, rows: int) -> Plan:
 
     lines = rows if end == "pool" else rows * world.tokens
     count = 2 * blocks + (4 if end == "pool" else 3)
-    return Plan(cells_of, count, np.ones((rows, world.tokens), np.int32), lines, words)
+    return Plan(cells_of, count, np.ones((rows, world.tokens), np.int32), lines, words,
+                {1, count - 2} if end == "pool" else {1})
