@@ -111,7 +111,7 @@ class Frontend:
     """Asks MindSpore; files go to `folder`."""
 
     def __init__(self, folder: pathlib.Path):
-        self.folder = folder
+        self.folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         _device_target_library()
 
@@ -143,6 +143,7 @@ class Frontend:
         sys.stderr.flush()
         child = os.fork()
         if child == 0:
+            os.chdir(self.folder)  # MindSpore leaves files where it is.
             _run_and_exit(work, log, text)
         end = time.monotonic() + SECONDS
         while (done := os.waitpid(child, os.WNOHANG))[0] == 0:
