@@ -67,7 +67,7 @@ constexpr std::string_view kOneTensor[] = {
     "Reciprocal",   "Rint",       "Round",     "Rsqrt",       "SeLU",         "SiLU",
     "Sigmoid",      "Sign",       "Sin",       "Sinh",        "SoftShrink",   "Softplus",
     "SoftplusExt",  "Softsign",   "Sqrt",      "Square",      "StopGradient", "Tan",
-    "Tanh",         "Trunc",      "ZerosLike"};
+    "Tanh",         "TensorMove", "Trunc",     "ZerosLike"};
 
 constexpr std::string_view kTwoTensors[] = {"Add",
                                             "AddExt",

@@ -125,11 +125,12 @@ Status CheckGather(const Graph& graph, const Operator& op, const OperatorAxes& a
   if (dim_count > 2 || form.axis > 1) return refuse("MindSpore does that to 1 or 2 dims only");
   if (indices.of_dim.empty()) return refuse("MindSpore then needs indices with dims");
   const bool may_cut_indices = form.axis == 0 && dim_count == 2 && table.product == rows &&
-                               indices.of_dim.size() <= 2 && rows * indices.product == device_count;
+                               indices.of_dim.size() <= 2 && indices.of_dim[0] > 1 &&
+                               rows * indices.product == device_count;
   if (indices.product != 1 && !may_cut_indices) {
     return refuse(
-        Format("the indices may then be cut only if both cuts together make {} pieces, "
-               "one for each device of a stage, and here they make {}",
+        Format("the indices may then be cut only in dim 0, or in both of two dims, and if both "
+               "cuts together make {} pieces, one for each device of a stage; here they make {}",
                device_count, table.product * indices.product));
   }
   if (indices.product == 1 && table.product != device_count &&

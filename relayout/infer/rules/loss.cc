@@ -5,7 +5,7 @@
 //   nothing KLDivLoss                            x[a,b] t[a,b] -> loss[a,b] or []          mesh a b
 //   L2Loss                               x[a,b]        -> loss[]                   mesh a b
 //
-// Other losses: batch_parallel.cc; nn.CrossEntropyLoss is made of smaller operators.
+// Other losses: batch_parallel.cc. nn.CrossEntropyLoss is made of smaller operators.
 #include "relayout/base/text.h"
 #include "relayout/infer/rules/default_cuts.h"
 #include "relayout/infer/rules/dims.h"
@@ -25,16 +25,28 @@ Result<OperatorAxes> CrossEntropyAxes(const Graph& graph, const Operator& op) {
   }
   OperatorAxes axes;
   const int batch = AddAxis(axes, logits[0]);
-  const auto along_batch = [batch](const Dims& shape) {
+  const auto along_batch = [batch, length = logits[0]](const Dims& shape) {
     std::vector<int> dims = AllWhole(shape);
-    if (!dims.empty()) dims[0] = batch;
+    if (!dims.empty() && shape[0] == length) dims[0] = batch;
     return dims;
   };
   axes.inputs = {along_batch(logits), along_batch(labels)};
+  for (size_t i = 2; i < op.inputs.size(); ++i) {
+    axes.inputs.push_back(AllWhole(InputShape(graph, op, i)));  // Weights of the classes.
+  }
   for (const ValueId output : op.outputs) {
     axes.outputs.push_back(along_batch(graph.value(output).shape));
   }
   return axes;
+}
+
+Cuts CutFirstTwoBatches(const Graph& graph, const Operator& op, const OperatorAxes& axes,
+                        int64_t device_count) {
+  (void)axes;
+  std::vector<bool> marked(op.inputs.size(), false);
+  marked[0] = true;
+  marked[1] = true;
+  return CutBatches(graph, op, marked, device_count);
 }
 
 Status CheckDataParallel(const Graph& graph, const Operator& op, const OperatorAxes& axes,
@@ -66,15 +78,17 @@ Result<OperatorAxes> ElementLossAxes(const Graph& graph, const Operator& op) {
 }  // namespace
 
 std::vector<OperatorRule> LossRules() {
-  return {{.type = "KLDivLoss", .axes = ElementLossAxes, .default_cuts = CutEveryBatch},
-          {.type = "L2Loss", .axes = ElementLossAxes},
-          {.type = "SoftmaxCrossEntropyWithLogits",
-           .axes = CrossEntropyAxes,
-           .default_cuts = CutEveryBatch},
-          {.type = "SparseSoftmaxCrossEntropyWithLogits",
-           .axes = CrossEntropyAxes,
-           .default_cuts = CutEveryBatch,
-           .check = CheckDataParallel}};
+  return {
+      {.type = "CrossEntropyLoss", .axes = CrossEntropyAxes, .default_cuts = CutFirstTwoBatches},
+      {.type = "KLDivLoss", .axes = ElementLossAxes, .default_cuts = CutEveryBatch},
+      {.type = "L2Loss", .axes = ElementLossAxes},
+      {.type = "SoftmaxCrossEntropyWithLogits",
+       .axes = CrossEntropyAxes,
+       .default_cuts = CutEveryBatch},
+      {.type = "SparseSoftmaxCrossEntropyWithLogits",
+       .axes = CrossEntropyAxes,
+       .default_cuts = CutEveryBatch,
+       .check = CheckDataParallel}};
 }
 
 }  // namespace relayout

@@ -163,8 +163,8 @@ std::vector<OperatorRule> NormalizationRules() {
       {.type = "LayerNorm", .axes = LayerNormAxes}, {.type = "LayerNormV3", .axes = LayerNormAxes},
       {.type = "RmsNorm", .axes = RmsNormAxes},     {.type = "Tril", .axes = TriangleAxes},
       {.type = "Triu", .axes = TriangleAxes}};
-  for (const std::string_view type :
-       {"L2Normalize", "LogSoftmax", "MaxDim", "Softmax", "Sort", "SortExt", "Swiglu", "TopK"}) {
+  for (const std::string_view type : {"L2Normalize", "LogSoftmax", "MaxDim", "ReverseV2", "Softmax",
+                                      "Sort", "SortExt", "Swiglu", "TopK"}) {
     rules.push_back({.type = type, .axes = WholeAxisAxes});
   }
   for (const std::string_view type :

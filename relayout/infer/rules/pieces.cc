@@ -6,6 +6,7 @@
 //   Concat        x[a,b] z[a,c]      -> y[a,b+c]             mesh a
 //   Stack         x[a,b] z[a,b]      -> y[a,2,b]             mesh a b
 //   Slice         x[a,b]             -> y[a,b/2]             mesh a; only dims that are taken whole
+//   PadV3         x[a,b]             -> y[a,b+2]             likewise
 //   StridedSlice  x[a,b]             -> y[b]                 likewise; masks as numpy's notation
 #include <algorithm>
 #include <numeric>
@@ -81,13 +82,16 @@ Result<OperatorAxes> SliceAxes(const Graph& graph, const Operator& op) {
   const Dims& x = InputShape(graph, op, 0);
   const Dims& y = OutputShape(graph, op, 0);
   if (x.size() != y.size()) {
-    return InvalidInput(Format("{}: cannot slice {} to {}", Describe(op), ToText(x), ToText(y)));
+    return InvalidInput(Format("{}: cannot make {} of {}", Describe(op), ToText(y), ToText(x)));
   }
   std::vector<bool> whole;
   for (size_t d = 0; d < x.size(); ++d) whole.push_back(x[d] != y[d]);
   OperatorAxes axes;
   const std::vector<int> dims = AddAxes(axes, x, whole);
   axes.inputs.push_back(dims);
+  for (size_t i = 1; i < op.inputs.size(); ++i) {
+    axes.inputs.push_back(AllWhole(InputShape(graph, op, i)));
+  }
   axes.outputs.push_back(dims);
   return axes;
 }
@@ -187,6 +191,7 @@ Cuts CutTakenBatch(const Graph& graph, const Operator& op, const OperatorAxes& a
 std::vector<OperatorRule> PieceRules() {
   std::vector<OperatorRule> rules = {
       {.type = "Concat", .axes = ConcatAxes, .default_cuts = CutEveryBatchIfFree},
+      {.type = "PadV3", .axes = SliceAxes},
       {.type = "Slice", .axes = SliceAxes, .default_cuts = CutFirstBatchIfFree},
       {.type = "SliceExt", .axes = SliceAxes, .default_cuts = CutFirstBatchIfFree},
       {.type = "Stack", .axes = StackAxes, .default_cuts = CutEveryBatch},

@@ -8,6 +8,8 @@
 //   Reshape      x[a,b,c]               -> y[a,b*c]      mesh repeats a b c: b cuts b*c, and c,
 //   where
 //                                                        it is cut, nothing
+//   Outer        x[a] z[b]              -> y[a,b]        mesh a b
+//   Range, Ones                         -> y[a]          whole
 //
 // MindSpore gives a Reshape the layouts of its neighbours; a strategy of its own it has only where
 // it is annotated or reads a parameter.
@@ -203,18 +205,64 @@ Cuts ReshapeDefault(const Graph& graph, const Operator& op, const OperatorAxes& 
   return cuts;
 }
 
+// Copies of elements beside each other; a piece of the input makes a piece of the result.
+Result<OperatorAxes> RepeatAxes(const Graph& graph, const Operator& op) {
+  RELAYOUT_RETURN_IF_ERROR(ExpectInputs(op, 1));
+  const Dims& x = InputShape(graph, op, 0);
+  const Dims& y = OutputShape(graph, op, 0);
+  if (x.size() != y.size()) return CannotMake(graph, op);
+  OperatorAxes axes;
+  axes.inputs = {AddAxes(axes, x)};
+  for (size_t d = 0; d < x.size(); ++d) {
+    if (x[d] < 1 || y[d] % x[d] != 0) return CannotMake(graph, op);
+  }
+  axes.outputs = {axes.inputs[0]};
+  return axes;
+}
+
+Result<OperatorAxes> OuterAxes(const Graph& graph, const Operator& op) {
+  RELAYOUT_RETURN_IF_ERROR(ExpectTensors(op, 2, 1));
+  const Dims& x = InputShape(graph, op, 0);
+  const Dims& z = InputShape(graph, op, 1);
+  const Dims& y = OutputShape(graph, op, 0);
+  if (x.size() != 1 || z.size() != 1 || y != Dims{x[0], z[0]}) return CannotMake(graph, op);
+  OperatorAxes axes;
+  const std::vector<int> dims = AddAxes(axes, y);
+  axes.inputs = {{dims[0]}, {dims[1]}};
+  axes.outputs = {dims};
+  return axes;
+}
+
+// What makes tensors of numbers. MindSpore may cut the result; no parameter depends on it.
+Result<OperatorAxes> NewTensorAxes(const Graph& graph, const Operator& op) {
+  OperatorAxes axes;
+  for (const ValueId input : op.inputs) axes.inputs.push_back(AllWhole(graph.value(input).shape));
+  for (const ValueId output : op.outputs) {
+    axes.outputs.push_back(AllWhole(graph.value(output).shape));
+  }
+  return axes;
+}
+
 }  // namespace
 
 std::vector<OperatorRule> ShapeRules() {
-  return {{.type = "BroadcastTo", .axes = BroadcastToAxes},
-          {.type = "ExpandDims", .axes = OnesAxes},
-          {.type = "Reshape",
-           .axes = ReshapeAxes,
-           .default_cuts = ReshapeDefault,
-           .order = RepeatsFirst},
-          {.type = "Squeeze", .axes = OnesAxes},
-          {.type = "Tile", .axes = TileAxes, .default_cuts = TileDefault},
-          {.type = "Transpose", .axes = TransposeAxes}};
+  std::vector<OperatorRule> rules = {
+      {.type = "BroadcastTo", .axes = BroadcastToAxes},
+      {.type = "ExpandDims", .axes = OnesAxes},
+      {.type = "Outer", .axes = OuterAxes},
+      {.type = "RepeatInterleaveInt", .axes = RepeatAxes},
+      {.type = "Reshape",
+       .axes = ReshapeAxes,
+       .default_cuts = ReshapeDefault,
+       .order = RepeatsFirst},
+      {.type = "Squeeze", .axes = OnesAxes},
+      {.type = "Tile", .axes = TileAxes, .default_cuts = TileDefault},
+      {.type = "Transpose", .axes = TransposeAxes}};
+  for (const std::string_view type : {"Arange", "Eye", "FillScalar", "FillTensor", "FillV2",
+                                      "LinSpace", "LinSpaceExt", "Ones", "Range", "Zeros"}) {
+    rules.push_back({.type = type, .axes = NewTensorAxes, .default_cuts = CutNothing});
+  }
+  return rules;
 }
 
 }  // namespace relayout
