@@ -159,6 +159,29 @@ double CostModel::PartialSumSeconds(ValueId value, const Layout& layout,
                        CrossesNodes(mesh, summed, machine_.devices_per_node));
 }
 
+double CostModel::ScatteredSumSeconds(const Operator& op, const OperatorLayout& layout) const {
+  if (op.type != "Gather") return 0;
+  const size_t dim_count = layout.inputs[0].dim_count();
+  const int64_t given = op.attributes.GetInt("axis", 0);
+  const auto axis =
+      static_cast<size_t>(given < 0 ? given + static_cast<int64_t>(dim_count) : given);
+  const std::vector<int64_t>& mesh = layout.outputs[0].spec().mesh;
+  std::vector<bool> in_result(mesh.size(), false);
+  MarkUsed(layout.outputs[0], in_result);
+  std::vector<int> scattered;
+  int64_t group_size = 1;
+  for (const int mesh_axis : layout.inputs[0].spec().dim_axes[axis]) {
+    const auto at = static_cast<size_t>(mesh_axis);
+    if (!in_result[at]) continue;  // Summed up whole: a partial sum like any other.
+    scattered.push_back(mesh_axis);
+    group_size *= mesh[at];
+  }
+  const double piece = PieceBytes(op.outputs[0], layout.outputs[0]);
+  return ReduceSeconds(piece * static_cast<double>(group_size), group_size,
+                       CrossesNodes(mesh, scattered, machine_.devices_per_node)) /
+         2;
+}
+
 double CostModel::ComputeSeconds(const Operator& op, const OperatorLayout& layout) const {
   if (IsView(op)) return 0;
   double bytes = 0;
@@ -216,6 +239,7 @@ OperatorCost CostModel::CostOf(OperatorId id, const OperatorLayout& layout) cons
       cost.bytes_kept += PieceBytes(op.outputs[i], layout.outputs[i]);
     }
   }
+  cost.reduction += ScatteredSumSeconds(op, layout);
   for (const Layout& output : layout.outputs) MarkUsed(output, working);
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     const ValueId input = op.inputs[i];

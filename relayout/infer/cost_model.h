@@ -20,7 +20,9 @@
 //               Three times in training (two more for the gradients). Views (Reshape) are free.
 //   reduction   forward: an output without a mesh axis that cuts the inputs is a partial sum:
 //               Reduce(output). Backward: likewise the gradient of an input without a mesh axis
-//               that cuts the others. E.g. y[m,n] = x[m,k] w[k,n]: y over k, dx over n.
+//               that cuts the others. E.g. y[m,n] = x[m,k] w[k,n]: y over k, dx over n. What Gather
+//               looks up in a table with cut rows is summed up as well; it may be scattered at
+//               once, which takes half as long.
 //   gradient    backward: Reduce(the device's piece of a trained parameter) over the devices that
 //               hold the same piece. The optimizer's split exchanges the reduction for a
 //               scattered one and a gathering: the same bytes.
@@ -148,6 +150,7 @@ class CostModel {
   // Reduces a tensor over the axes of `working` that its layout does not have.
   double PartialSumSeconds(ValueId value, const Layout& layout,
                            const std::vector<bool>& working) const;
+  double ScatteredSumSeconds(const Operator& op, const OperatorLayout& layout) const;
   double ComputeSeconds(const Operator& op, const OperatorLayout& layout) const;
   double GradientSeconds(ValueId parameter, const Layout& layout) const;
   double InputSeconds(ValueId input, const Layout& layout) const;
