@@ -114,8 +114,8 @@ std::vector<AxisCuts> CutsToTry(const std::vector<int64_t>& lengths, int64_t dev
 
 class Propagation {
  public:
-  Propagation(const Graph& graph, int64_t device_count, bool full_batch)
-      : graph_(graph), device_count_(device_count), full_batch_(full_batch) {}
+  Propagation(const Graph& graph, int64_t device_count, const PropagationOptions& options)
+      : graph_(graph), device_count_(device_count), options_(options) {}
 
   Result<Assignment> Run() {
     RELAYOUT_RETURN_IF_ERROR(MakeNodes());
@@ -138,32 +138,43 @@ class Propagation {
   std::vector<OperatorId> Numbered() const {
     std::vector<OperatorId> order;
     std::set<OperatorId> seen;
-    // kNoId stands for the data set.
-    std::vector<OperatorId> todo;
-    const auto push = [this, &todo](ValueId id) {
-      const Value& value = graph_.value(id);
-      if (value.role == ValueRole::kResult) todo.push_back(value.producer);
-      if (value.role == ValueRole::kInput) todo.push_back(kNoId);
-    };
-    for (const ValueId result : graph_.results()) push(result);
-    for (auto id = static_cast<OperatorId>(graph_.operators().size()); id-- > 0;) {
-      Drain(todo, seen, push, order);
-      todo.push_back(id);  // Operators that no result needs.
+    std::vector<ValueId> results = graph_.results();
+    // Operators that no result needs, the last ones first.
+    for (auto id = graph_.operators().rbegin(); id != graph_.operators().rend(); ++id) {
+      results.insert(results.end(), id->outputs.begin(), id->outputs.end());
     }
-    Drain(todo, seen, push, order);
+    for (const ValueId result : results) WalkFrom(result, seen, order);
     return order;
   }
 
-  template <typename Push>
-  void Drain(std::vector<OperatorId>& todo, std::set<OperatorId>& seen, const Push& push,
-             std::vector<OperatorId>& order) const {
+  // Depth first against the data's flow. A recursion would be as deep as the network.
+  void WalkFrom(ValueId result, std::set<OperatorId>& seen, std::vector<OperatorId>& order) const {
+    struct Step {
+      OperatorId id;
+      bool is_entered;
+    };
+    std::vector<Step> todo;
+    const auto push = [this, &todo](ValueId value_id) {
+      const Value& value = graph_.value(value_id);
+      if (value.role == ValueRole::kResult) todo.push_back({value.producer, false});
+      if (value.role == ValueRole::kInput) todo.push_back({kNoId, false});
+    };
+    push(result);
     while (!todo.empty()) {
-      const OperatorId id = todo.back();
+      const Step step = todo.back();
       todo.pop_back();
-      if (!seen.insert(id).second) continue;
-      order.push_back(id);
-      if (id == kNoId) continue;
-      for (const ValueId input : graph_.op(id).inputs) push(input);
+      if (step.is_entered) order.push_back(step.id);
+      if (step.is_entered || !seen.insert(step.id).second) continue;
+      if (options_.training) {
+        todo.push_back({step.id, true});
+      } else {
+        order.push_back(step.id);
+      }
+      if (step.id == kNoId) continue;
+      std::vector<ValueId> inputs = graph_.op(step.id).inputs;
+      // What is pushed last is walked first.
+      if (options_.training) std::reverse(inputs.begin(), inputs.end());
+      for (const ValueId input : inputs) push(input);
     }
   }
 
@@ -195,7 +206,7 @@ class Propagation {
       const Dims& shape = graph_.value(input).shape;
       const bool divides = !shape.empty() && shape[0] % device_count_ == 0;
       candidate.layout.outputs.push_back(
-          CutFirstDim(shape, full_batch_ || !divides ? 1 : device_count_, device_count_));
+          CutFirstDim(shape, options_.full_batch || !divides ? 1 : device_count_, device_count_));
     }
     node.candidates.push_back(std::move(candidate));
   }
@@ -791,7 +802,7 @@ class Propagation {
 
   const Graph& graph_;
   int64_t device_count_;
-  bool full_batch_;
+  PropagationOptions options_;
   std::vector<Node> nodes_;
   std::vector<Edge> edges_;
   std::vector<size_t> node_of_;          // By OperatorId.
@@ -806,8 +817,9 @@ class Propagation {
 
 }  // namespace
 
-Result<Assignment> Propagate(const Graph& graph, int64_t device_count, bool full_batch) {
-  return Propagation(graph, device_count, full_batch).Run();
+Result<Assignment> Propagate(const Graph& graph, int64_t device_count,
+                             const PropagationOptions& options) {
+  return Propagation(graph, device_count, options).Run();
 }
 
 }  // namespace relayout

@@ -7,10 +7,13 @@
 //
 // # The rule
 //
-// Operators are visited breadth first from each annotated one, beginning with the annotated one
-// nearest to the network's result. (The operators are numbered by a walk from the result against
-// the data's flow, last inputs first; wherever an order is needed it is that of the numbers.) A
-// visited operator makes its neighbours choose, users first:
+// Operators have numbers. In training they are those of the network's order: an operator comes after
+// those that make its inputs, the makers of its first inputs first. For inference they run against
+// it: an operator comes before those that make its inputs, the makers of its last inputs first, as
+// on a walk from the result.
+//
+// Operators are visited breadth first from each annotated one, in the order of their numbers. A
+// visited operator makes its neighbours choose, users first (ascending):
 //
 // * An operator with one input, or a maker of an input, takes of all its cuts those that are
 //   cheapest beside the visited neighbour by MindSpore's cost model (mindspore_cost.h): least
@@ -19,8 +22,8 @@
 // * A user with several inputs waits until all of them come from visited operators, or until
 //   nothing else is left to visit; then the waiting one with the lowest number takes what is
 //   cheapest over its visited inputs: communication, computation, its own computation, its own
-//   communication, its first cuts. If that one has been visited meanwhile, the walk ends here; nor
-//   does one go on that lies before (nearer to the inputs than) an annotated one still to come.
+//   communication, its first cuts. If that one has been visited meanwhile, or comes after an
+//   annotated one that is still to begin, this walk ends.
 // * An operator with one input may also take its neighbour's mesh as it is, where its own would
 //   order the devices differently; so may one with several when all its inputs have one mesh.
 // * A Reshape joins the layouts on its two sides: of the pairs that fit the visited side the one
@@ -44,8 +47,15 @@
 
 namespace relayout {
 
+struct PropagationOptions {
+  bool training = true;
+  // The data set gives every device the whole batch.
+  bool full_batch = false;
+};
+
 // Fails, naming the operator, when a type has no rule, an annotation does not fit, or users of one
 // parameter cannot agree.
-Result<Assignment> Propagate(const Graph& graph, int64_t device_count, bool full_batch);
+Result<Assignment> Propagate(const Graph& graph, int64_t device_count,
+                             const PropagationOptions& options);
 
 }  // namespace relayout

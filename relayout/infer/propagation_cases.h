@@ -16,6 +16,7 @@ namespace relayout {
 struct PropagationCase {
   const char* title;
   int64_t device_count;
+  bool training;
   bool full_batch;
   const char* network;
   const char* layouts;
@@ -23,7 +24,7 @@ struct PropagationCase {
 
 // clang-format off
 inline constexpr PropagationCase kPropagationCases[] = {
-      {"users follow an annotated one", 8, true,
+      {"users follow an annotated one", 8, false, true,
        R"(x[32,64] w0[64,64] w1[64] w2[64,64] w3[64]
 0 = MatMul x w0 ((2,1),(1,2))
 1 = Add 0 w1
@@ -34,7 +35,7 @@ inline constexpr PropagationCase kPropagationCases[] = {
 w1 {a:2,b:2,c:2} (b)
 w2 {a:2,b:2,c:2} (b,c)
 w3 {a:4,b:2} (b))"},
-      {"makers follow an annotated one", 8, true,
+      {"makers follow an annotated one", 8, false, true,
        R"(x[32,64] w0[64,64] w1[64] w2[64,64]
 0 = MatMul x w0
 1 = Add 0 w1
@@ -43,7 +44,7 @@ w3 {a:4,b:2} (b))"},
        R"(w0 {a:2,b:2,c:2} (-,b)
 w1 {a:2,b:2,c:2} (b)
 w2 {a:2,b:2,c:2} (b,-))"},
-      {"between two annotated ones", 8, true,
+      {"between two annotated ones", 8, false, true,
        R"(x[32,64] w0[64,64] w1[64,64] w2[64] w3[64,64] w4[64]
 0 = MatMul x w0 ((2,1),(1,2))
 1 = ReLU 0
@@ -57,7 +58,7 @@ w1 {a:2,b:2,c:2} (-,b)
 w2 {a:2,b:2,c:2} (b)
 w3 {a:2,b:2,c:2} (b,-)
 w4 {a:2,b:4} (-))"},
-      {"annotations that contradict", 8, true,
+      {"annotations that contradict", 8, false, true,
        R"(x[32,64] w0[64,64] w1[64] w2[64,64] w3[64]
 0 = MatMul x w0 ((8,1),(1,1))
 1 = Add 0 w1
@@ -68,7 +69,7 @@ w4 {a:2,b:4} (-))"},
 w1 {a:8} (a)
 w2 {a:8} (a,-)
 w3 {a:8} (-))"},
-      {"nothing annotated, the data set cut", 8, false,
+      {"nothing annotated, the data set cut", 8, false, false,
        R"(x[32,64] w0[64,64] w1[64] w2[64,64]
 0 = MatMul x w0
 1 = Add 0 w1
@@ -77,7 +78,7 @@ w3 {a:8} (-))"},
        R"(w0 {a:8} (-,-)
 w1 {a:8} (-)
 w2 {a:8} (-,-))"},
-      {"nothing annotated, the data set whole", 8, true,
+      {"nothing annotated, the data set whole", 8, false, true,
        R"(x[32,64] w0[64,64] w1[64] w2[64,64]
 0 = MatMul x w0
 1 = Add 0 w1
@@ -85,7 +86,7 @@ w2 {a:8} (-,-))"},
        R"(w0 {a:8} (-,a)
 w1 {a:8} (a)
 w2 {a:8} (a,-))"},
-      {"a residual connection", 8, true,
+      {"a residual connection", 8, false, true,
        R"(x[32,64] w0[64,64] w1[64,64] w2[64,64] w3[64,64]
 0 = MatMul x w0
 1 = MatMul 0 w1 ((2,2),(2,1))
@@ -99,7 +100,7 @@ w2 {a:8} (a,-))"},
 w1 {a:2,b:2,c:2} (b,-)
 w2 {a:2,b:2,c:2} (-,b)
 w3 {a:2,b:2,c:2} (b,c))"},
-      {"random 5001", 8, false,
+      {"random 5001", 8, false, false,
        R"(x[64,64] w00[64,128] w01[128,128] w02[128,32] w03[32,32] w04[128,32]
 0 = ReLU x
 1 = MatMul 0 w00 ((2,2),(2,2))
@@ -112,7 +113,7 @@ w01 {a:2,b:2,c:2} (b,-)
 w02 {a:2,b:4} (-,a)
 w03 {a:2,b:4} (a,b)
 w04 {a:8} (a,-))"},
-      {"random 5003", 8, false,
+      {"random 5003", 8, false, false,
        R"(x[16,64] w00[64,128] w01[128] w02[128,128] w03[128,128] w04[128,32] w05[32,32] w06[32]
 0 = MatMul x w00
 1 = Add 0 w01
@@ -128,7 +129,7 @@ w03 {a:2,b:4} (b,-)
 w04 {a:2,b:4} (-,b)
 w05 {a:2,b:4} (b,-)
 w06 {a:2,b:4} (-))"},
-      {"random 5004", 8, true,
+      {"random 5004", 8, false, true,
        R"(x[32,64] w00[32,64] w01[64,32] w02[64,64] w03[64,64]
 0 = ReLU x
 1 = MatMul.t 0 w00 ((1,4),(2,4))
@@ -141,7 +142,7 @@ w06 {a:2,b:4} (-))"},
 w01 {a:8} (-,-)
 w02 {a:8} (-,-)
 w03 {a:8} (-,a))"},
-      {"random 5005", 8, false,
+      {"random 5005", 8, false, false,
        R"(x[16,32] w00[32] w01[32,32] w02[32,32] w03[32,128]
 0 = Add x w00
 1 = MatMul 0 w01 ((1,1),(1,2))
@@ -151,7 +152,7 @@ w03 {a:8} (-,a))"},
 w01 {a:2,b:4} (-,a)
 w02 {a:2,b:4} (a,b)
 w03 {a:2,b:4} (b,-))"},
-      {"random 5006", 8, true,
+      {"random 5006", 8, false, true,
        R"(x[16,32] w00[32] w01[32,32] w02[32,32] w03[32,32] w04[32,32] w05[32,32] w06[32]
 0 = Mul x w00
 1 = MatMul 0 w01
@@ -168,7 +169,7 @@ w03 {a:4,b:2} (-,a)
 w04 {a:4,b:2} (a,-)
 w05 {a:8} (-,-)
 w06 {a:8} (-))"},
-      {"random 5007", 8, false,
+      {"random 5007", 8, false, false,
        R"(x[16,64] w00[64,64] w01[64] w02[64,32] w03[128,32] w04[128,128] w05[128] w06[128]
 0 = MatMul x w00 ((2,2),(2,2))
 1 = ReLU 0 ((2,2))
@@ -186,7 +187,7 @@ w03 {a:4,b:2} (-,-)
 w04 {a:4,b:2} (-,b)
 w05 {a:4,b:2} (b)
 w06 {a:4,b:2} (b))"},
-      {"random 5008", 8, true,
+      {"random 5008", 8, false, true,
        R"(x[16,32] w00[64,32] w01[64,32] w02[32,64] w03[64,64] w04[128,64]
 0 = MatMul.t x w00 ((1,1),(8,1))
 1 = MatMul 0 w01
@@ -198,7 +199,7 @@ w01 {a:2,b:4} (-,-)
 w02 {a:2,b:2,c:2} (-,b)
 w03 {a:4,b:2} (-,-)
 w04 {a:4,b:2} (b,-))"},
-      {"random 5009", 8, false,
+      {"random 5009", 8, false, false,
        R"(x[64,64] w00[64,64] w01[64]
 0 = ReLU x
 1 = ReLU 0
@@ -206,7 +207,7 @@ w04 {a:4,b:2} (b,-))"},
 3 = Mul 2 w01 ((8,1),(1)))",
        R"(w00 {a:2,b:4} (a,b)
 w01 {a:8} (-))"},
-      {"random 6002", 8, true,
+      {"random 6002", 8, false, true,
        R"(x[16,32] w00[32,32] w01[32,32] w02[32] w03[32,32] w04[32,32] w05[32]
 0 = MatMul x w00
 1 = ReLU 0
@@ -222,7 +223,7 @@ w02 {a:8} (-)
 w03 {a:2,b:4} (b,a)
 w04 {a:4,b:2} (-,b)
 w05 {a:8} (a))"},
-      {"random 6003", 8, false,
+      {"random 6003", 8, false, false,
        R"(x[32,64] w00[64,64] w01[64,128] w02[128,128] w03[128,128] w04[128] w05[128,64]
 w06[64,32]
 0 = MatMul x w00 ((2,1),(1,2))
@@ -239,7 +240,7 @@ w03 {a:4,b:2} (-,b)
 w04 {a:4,b:2} (b)
 w05 {a:4,b:2} (b,-)
 w06 {a:4,b:2} (-,b))"},
-      {"random 6004", 8, true,
+      {"random 6004", 8, false, true,
        R"(x[64,64] w00[128,64] w01[128,128] w02[128,128]
 0 = ReLU x
 1 = MatMul.t 0 w00
@@ -249,7 +250,7 @@ w06 {a:4,b:2} (-,b))"},
        R"(w00 {a:4,b:2} (-,-)
 w01 {a:4,b:2} (-,b)
 w02 {a:4,b:2} (b,-))"},
-      {"random 6005", 8, false,
+      {"random 6005", 8, false, false,
        R"(x[16,64] w00[64] w01[64]
 0 = Add x w00
 1 = Add x 0
@@ -261,7 +262,7 @@ w02 {a:4,b:2} (b,-))"},
 7 = Add 6 w01 ((2,2),(2)))",
        R"(w00 {a:2,b:2,c:2} (b)
 w01 {a:2,b:2,c:2} (b))"},
-      {"random 6007", 8, false,
+      {"random 6007", 8, false, false,
        R"(x[32,64] w00[64] w01[64,128] w02[128,128] w03[128,32] w04[32]
 0 = Mul x w00
 1 = MatMul 0 w01
@@ -273,7 +274,7 @@ w01 {a:2,b:4} (-,-)
 w02 {a:2,b:4} (b,-)
 w03 {a:2,b:4} (b,-)
 w04 {a:2,b:4} (-))"},
-      {"random 6013", 8, false,
+      {"random 6013", 8, false, false,
        R"(x[64,32] w00[64,32] w01[64,128] w02[128,32] w03[32,128]
 0 = MatMul.t x w00
 1 = ReLU 0 ((1,1))
@@ -284,7 +285,7 @@ w04 {a:2,b:4} (-))"},
 w01 {a:4,b:2} (-,-)
 w02 {a:4,b:2} (-,b)
 w03 {a:2,b:4} (-,b))"},
-      {"random 6014", 8, true,
+      {"random 6014", 8, false, true,
        R"(x[64,32] w00[32,64] w01[64] w02[64,64] w03[64] w04[64,128]
 0 = GeLU x
 1 = MatMul 0 w00 ((4,1),(1,1))
@@ -299,7 +300,7 @@ w01 {a:8} (-)
 w02 {a:2,b:4} (-,a)
 w03 {a:2,b:4} (a)
 w04 {a:2,b:4} (-,-))"},
-      {"random 6015", 8, false,
+      {"random 6015", 8, false, false,
        R"(x[64,32] w00[128,32] w01[128,128] w02[64,128] w03[64,64] w04[64,64] w05[64,128]
 w06[64,128]
 0 = MatMul.t x w00
@@ -318,7 +319,7 @@ w03 {a:2,b:2,c:2} (-,b)
 w04 {a:2,b:2,c:2} (b,-)
 w05 {a:2,b:4} (b,-)
 w06 {a:8} (-,-))"},
-      {"random 6016", 8, true,
+      {"random 6016", 8, false, true,
        R"(x[64,32] w00[32,32] w01[32,32] w02[32,32]
 0 = ReLU x ((4,1))
 1 = Add x 0
@@ -331,7 +332,7 @@ w06 {a:8} (-,-))"},
        R"(w00 {a:2,b:4} (-,-)
 w01 {a:2,b:4} (-,-)
 w02 {a:2,b:4} (-,-))"},
-      {"random 7002", 16, true,
+      {"random 7002", 16, false, true,
        R"(x[64,32] w00[32,32] w01[32,64] w02[64] w03[64,64] w04[64,128]
 0 = Tanh x
 1 = Mul 0 x
@@ -346,7 +347,7 @@ w01 {a:16} (-,-)
 w02 {a:16} (-)
 w03 {a:16} (-,-)
 w04 {a:16} (-,-))"},
-      {"random 7003", 16, false,
+      {"random 7003", 16, false, false,
        R"(x[64,32] w00[32,64] w01[128,64] w02[32,128] w03[32,32]
 0 = MatMul x w00 ((4,4),(4,1))
 1 = MatMul.t 0 w01
@@ -358,7 +359,7 @@ w04 {a:16} (-,-))"},
 w01 {a:16} (-,-)
 w02 {a:16} (-,-)
 w03 {a:2,b:4,c:2} (b,-))"},
-      {"random 7008", 16, true,
+      {"random 7008", 16, false, true,
        R"(x[32,64] w00[64,32] w01[32,32] w02[32]
 0 = ReLU x ((1,2))
 1 = GeLU 0 ((8,2))
@@ -368,7 +369,7 @@ w03 {a:2,b:4,c:2} (b,-))"},
        R"(w00 {a:16} (a,-)
 w01 {a:8,b:2} (a,b)
 w02 {a:4,b:4} (a))"},
-      {"random 7009", 16, false,
+      {"random 7009", 16, false, false,
        R"(x[32,64] w00[64,64] w01[64,64] w02[64] w03[64] w04[64,32]
 0 = MatMul x w00 ((8,2),(2,1))
 1 = MatMul 0 w01
@@ -380,7 +381,7 @@ w01 {a:16} (-,-)
 w02 {a:16} (-)
 w03 {a:16} (-)
 w04 {a:16} (-,-))"},
-      {"random 8002", 4, true,
+      {"random 8002", 4, false, true,
        R"(x[64,32] w00[32] w01[32,128] w02[128,128] w03[128] w04[32,128]
 0 = Add x w00
 1 = MatMul 0 w01
@@ -394,7 +395,7 @@ w01 {a:4} (-,-)
 w02 {a:4} (-,a)
 w03 {a:4} (a)
 w04 {a:4} (-,a))"},
-      {"random 8003", 4, false,
+      {"random 8003", 4, false, false,
        R"(x[16,64] w00[64,64] w01[64,64] w02[64,64]
 0 = MatMul x w00 ((1,2),(2,2))
 1 = MatMul 0 w01
@@ -404,7 +405,7 @@ w04 {a:4} (-,a))"},
        R"(w00 {a:2,b:2} (a,b)
 w01 {a:2,b:2} (b,-)
 w02 {a:2,b:2} (b,-))"},
-      {"random 8004", 4, true,
+      {"random 8004", 4, false, true,
        R"(x[32,32] w00[128,32] w01[128,128] w02[128,128] w03[128] w04[128,64] w05[64]
 0 = ReLU x
 1 = MatMul.t 0 w00
@@ -420,7 +421,7 @@ w02 {a:4} (a,-)
 w03 {a:4} (-)
 w04 {a:4} (-,a)
 w05 {a:4} (a))"},
-      {"attention 9001", 8, true,
+      {"attention 9001", 8, false, true,
        R"(x[128,64] w00[64] w01[64] w02[64,64] w03[64,64] w04[64,64] w05[64] w06[64,64]
 0 = LayerNorm x w00 w01
 1 = MatMul 0 w02
@@ -447,7 +448,7 @@ w03 {a:2,b:2,c:2} (-,b)
 w04 {a:8} (-,a)
 w05 {a:8} (a)
 w06 {a:8} (a,-))"},
-      {"attention 9004", 8, true,
+      {"attention 9004", 8, false, true,
        R"(x[256,64] w00[64,64] w01[64] w02[64,64] w03[64,64] w04[64,64] w05[64]
 0 = MatMul.t x w00 ((1,4),(2,4))
 1 = Add 0 w01
@@ -473,7 +474,7 @@ w02 {a:8} (-,a)
 w03 {a:8} (-,a)
 w04 {a:8} (a,-)
 w05 {a:8} (-))"},
-      {"attention 9007", 8, true,
+      {"attention 9007", 8, false, true,
        R"(x[128,32] w00[32] w01[32] w02[32,32] w03[32] w04[32,32] w05[32,32] w06[32] w07[32,32]
 w08[32] w09[32] w10[64,32] w11[64,32]
 0 = LayerNorm x w00 w01
@@ -512,7 +513,7 @@ w08 {a:8} (-)
 w09 {a:8} (-)
 w10 {a:8} (-,a)
 w11 {a:8} (-,-))"},
-      {"attention 9008", 8, true,
+      {"attention 9008", 8, false, true,
        R"(x[256,64] w00[64,64] w01[64,64] w02[64] w03[64,64] w04[64,64] w05[64] w06[64]
 w07[64,128] w08[128,64]
 0 = MatMul x w00 ((2,1),(1,4))
@@ -546,7 +547,7 @@ w05 {a:2,b:4} (-)
 w06 {a:2,b:4} (-)
 w07 {a:2,b:4} (-,b)
 w08 {a:2,b:4} (-,b))"},
-      {"attention 9010", 8, true,
+      {"attention 9010", 8, false, true,
        R"(x[64,32] w00[32] w01[32] w02[32,32] w03[32,32] w04[32,32] w05[32] w06[32,32] w07[32]
 w08[32,64] w09[64,32]
 0 = LayerNorm x w00 w01
@@ -582,7 +583,7 @@ w06 {a:8} (-,-)
 w07 {a:8} (-)
 w08 {a:2,b:2,c:2} (a,b)
 w09 {a:8} (-,-))"},
-      {"attention 9011", 8, true,
+      {"attention 9011", 8, false, true,
        R"(x[256,64] w00[64] w01[64] w02[64,64] w03[64,64] w04[64,64] w05[64,64]
 0 = LayerNorm x w00 w01
 1 = MatMul 0 w02 ((8,1),(1,1))
@@ -607,7 +608,7 @@ w02 {a:8} (-,-)
 w03 {a:2,b:4} (b,a)
 w04 {a:8} (-,-)
 w05 {a:8} (-,-))"},
-      {"attention 9012", 8, true,
+      {"attention 9012", 8, false, true,
        R"(x[256,64] w00[64] w01[64] w02[64,64] w03[64,64] w04[64] w05[64,64] w06[64] w07[64,64]
 w08[64] w09[64] w10[128,64] w11[64,128]
 0 = LayerNorm x w00 w01
@@ -646,7 +647,7 @@ w08 {a:8} (-)
 w09 {a:8} (-)
 w10 {a:8} (-,-)
 w11 {a:4,b:2} (a,-))"},
-      {"attention 9013", 8, true,
+      {"attention 9013", 8, false, true,
        R"(x[256,64] w00[64] w01[64] w02[64,64] w03[64,64] w04[64] w05[64,64] w06[64,64]
 0 = LayerNorm x w00 w01
 1 = MatMul 0 w02

@@ -113,7 +113,8 @@ TEST(Propagation, ParametersLieAsMindSporeLaysThem) {
   for (const PropagationCase& c : kPropagationCases) {
     SCOPED_TRACE(c.title);
     const Graph graph = Reader(c.full_batch ? 1 : c.device_count).Read(c.network);
-    const Result<Assignment> assignment = Propagate(graph, c.device_count, c.full_batch);
+    const Result<Assignment> assignment =
+        Propagate(graph, c.device_count, {c.training, c.full_batch});
     ASSERT_TRUE(assignment.ok()) << assignment.status().message();
     const Result<std::vector<OperatorLayout>> layouts =
         LayOutAll(graph, *assignment, c.device_count);
@@ -142,7 +143,8 @@ TEST(Propagation, KeepsAnnotations) {
       "x[32,64] w0[64,64] w1[64,64]\n"
       "0 = MatMul x w0 ((2,1),(1,4))\n"
       "1 = MatMul 0 w1 ((1,8),(8,1))");
-  const Result<Assignment> assignment = Propagate(graph, 8, true);
+  const Result<Assignment> assignment =
+      Propagate(graph, 8, {.training = false, .full_batch = true});
   ASSERT_TRUE(assignment.ok());
   EXPECT_EQ(assignment->cuts, (std::vector<AxisCuts>{{2, 1, 4}, {1, 8, 1}}));
 }
@@ -153,7 +155,8 @@ TEST(Propagation, UsersOfAParameterFollowTheAnnotatedOne) {
       "0 = MatMul x w0 ((2,1),(1,4))\n"
       "1 = ReLU 0\n"
       "2 = MatMul 1 w0");
-  const Result<Assignment> assignment = Propagate(graph, 8, true);
+  const Result<Assignment> assignment =
+      Propagate(graph, 8, {.training = false, .full_batch = true});
   ASSERT_TRUE(assignment.ok()) << assignment.status().message();
   EXPECT_EQ(assignment->cuts[2], (AxisCuts{2, 1, 4}));
 }
@@ -163,7 +166,8 @@ TEST(Propagation, AnnotationsOfAParameterMustAgree) {
       "x[32,64] w0[64,64]\n"
       "0 = MatMul x w0 ((2,1),(1,4))\n"
       "1 = MatMul 0 w0 ((1,8),(8,1))");
-  const Result<Assignment> assignment = Propagate(graph, 8, true);
+  const Result<Assignment> assignment =
+      Propagate(graph, 8, {.training = false, .full_batch = true});
   ASSERT_FALSE(assignment.ok());
   EXPECT_NE(assignment.status().message().find("parameter 'w0'"), std::string::npos)
       << assignment.status().message();
@@ -174,7 +178,8 @@ TEST(Propagation, OddFactorsGoToOneAxis) {
       "x[48,96] w0[96,96] w1[96]\n"
       "0 = MatMul x w0 ((2,1),(1,3))\n"
       "1 = Add 0 w1");
-  const Result<Assignment> assignment = Propagate(graph, 6, true);
+  const Result<Assignment> assignment =
+      Propagate(graph, 6, {.training = false, .full_batch = true});
   ASSERT_TRUE(assignment.ok());
   EXPECT_EQ(assignment->cuts[1], (AxisCuts{2, 3}));
 }
