@@ -38,8 +38,9 @@ std::string ErrorOf(const std::string& bytes) {
 std::string Operators(const MindirFileWriter& file) {
   const Result<Graph> graph = Read(file.bytes());
   if (!graph.ok()) return graph.status().message();
+  const std::string whole = ToText(*graph);  // Lines are views into it.
   std::string text;
-  for (const std::string_view line : SplitLines(ToText(*graph))) {
+  for (const std::string_view line : SplitLines(whole)) {
     if (line.substr(0, 1) == "#" || line.substr(0, 6) == "return") text.append(line).append("\n");
   }
   return text;
