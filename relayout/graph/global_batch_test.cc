@@ -6,8 +6,11 @@
 #include <functional>
 #include <string>
 
+#include "relayout/format/testing.h"
+#include "relayout/graph/mindir.h"
 #include "relayout/graph/operator_shapes.h"
 #include "relayout/graph/testing.h"
+#include "relayout/io/memory_file_system.h"
 
 namespace relayout {
 namespace {
@@ -150,6 +153,27 @@ TEST(GlobalBatch, SourcesWithoutInputsFollow) {
     const ValueId both = net.Op("Add", {ones, net.Op("Exp", {net.Const(Text("f32", {b, 6}))})});
     net.Op("Maximum", {net.Op("Sqrt", {both}), x});
   });
+}
+
+// What MindSpore exported for a batch of 4, grown, has the types of what it exported for 32.
+TEST(GlobalBatch, ExportsFollow) {
+  for (const std::string name : {"gpt", "sequence_first", "mask", "mint"}) {
+    MemoryFileSystem fs;
+    fs.SetFile("net.mindir", testing_support::ReadTestData("global_batch/" + name + ".mindir"));
+    const Result<Graph> graph = ReadMindir(fs, "net.mindir");
+    ASSERT_TRUE(graph.ok()) << graph.status().message();
+    const Result<Graph> grown = WithGlobalBatch(*graph, 8);
+    ASSERT_TRUE(grown.ok()) << name << ": " << grown.status().message();
+    std::string text;
+    for (const Operator& op : grown->operators()) {
+      std::vector<TensorType> types;
+      for (const ValueId id : op.outputs) {
+        types.push_back({grown->value(id).dtype, grown->value(id).shape});
+      }
+      text += Format("{} {}\n", op.type, testing::TextOf(types));
+    }
+    EXPECT_EQ(text, testing_support::ReadTestData("global_batch/" + name + "_32.txt")) << name;
+  }
 }
 
 TEST(GlobalBatch, KeepsWhatIsNoShape) {

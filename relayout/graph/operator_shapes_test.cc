@@ -7,7 +7,10 @@
 #include <set>
 #include <string>
 
+#include "relayout/format/testing.h"
+#include "relayout/graph/mindir.h"
 #include "relayout/graph/testing.h"
+#include "relayout/io/memory_file_system.h"
 
 namespace relayout {
 namespace {
@@ -230,6 +233,32 @@ TEST(OperatorShapes, Results) {
   };
   for (const Case& c : cases) {
     EXPECT_EQ(Outcome(c), c.results) << c.type << " " << c.inputs;
+  }
+}
+
+// Every operator of networks that MindSpore exported has the types that the file says.
+TEST(OperatorShapes, AreThoseOfMindSpore) {
+  for (const std::string name :
+       {"mindir/mlp", "mindir/block", "mindir/embedding", "mindir/llama", "mindir/encoder_layer",
+        "mindir/convolution", "mindir/tied", "mindir/flash_attention", "mindir/loss", "mindir/mint",
+        "mindir/state", "global_batch/gpt", "global_batch/sequence_first", "global_batch/mask",
+        "global_batch/mint"}) {
+    MemoryFileSystem fs;
+    fs.SetFile("net.mindir", testing_support::ReadTestData(name + ".mindir"));
+    const Result<Graph> graph = ReadMindir(fs, "net.mindir");
+    ASSERT_TRUE(graph.ok()) << graph.status().message();
+    const auto types_of = [&](const std::vector<ValueId>& ids) {
+      std::vector<TensorType> types;
+      for (const ValueId id : ids)
+        types.push_back({graph->value(id).dtype, graph->value(id).shape});
+      return types;
+    };
+    for (const Operator& op : graph->operators()) {
+      const Result<std::vector<TensorType>> results = ResultTypes(op, types_of(op.inputs));
+      ASSERT_TRUE(results.ok()) << name << ": " << results.status().message();
+      EXPECT_EQ(testing::TextOf(*results), testing::TextOf(types_of(op.outputs)))
+          << name << " " << Describe(op);
+    }
   }
 }
 
