@@ -391,6 +391,8 @@ def random_case(seed: int, mode: str = "semi_auto_parallel") -> RandomCase:
     full_batch = draw.random() < 0.5
     per_stage = devices // stages
     context = _context(draw, per_stage, full_batch)
+    if mode == "auto_parallel":
+        context["search_mode"] = "sharding_propagation"
     threshold = context.get("parallel_optimizer_config", {}).get("parallel_optimizer_threshold")
     rows = micro * (draw.choice((per_stage, 2 * per_stage, 4, 6, 3)) if full_batch else draw.choice((1, 2, 3, 4)))
     world = World(
@@ -401,7 +403,7 @@ def random_case(seed: int, mode: str = "semi_auto_parallel") -> RandomCase:
     plan = (perceptron if draw.random() < 0.5 else transformer)(world, rows)
     stage_of = _stages(draw, plan, stages)
     state = draw.getstate(), world.annotator.random.getstate()
-    frozen = [f"part{draw.randrange(3)}"] if draw.random() < 0.1 else []
+    frozen = [f"part{draw.choice(plan.trained)}"] if draw.random() < 0.1 else []
 
     def build() -> nn.Cell:
         # The same cells again for the export and for each stage.
@@ -457,6 +459,8 @@ class Plan:
     classes: int
     # Cells before which MindSpore does not let a stage begin: a Reshape is last or first there.
     reshaped: set[int]
+    # Cells that surely have parameters.
+    trained: list[int]
 
 
 def perceptron(world: World, rows: int) -> Plan:
@@ -479,7 +483,8 @@ def perceptron(world: World, rows: int) -> Plan:
                 cells.append(_square_cell(world, kind, n))
         return [*cells, Linear(world, n, classes)]
 
-    return Plan(cells_of, flat + len(kinds) + 1, np.ones(shape, np.float32), rows, classes, {1} if flat else set())
+    return Plan(cells_of, flat + len(kinds) + 1, np.ones(shape, np.float32), rows, classes,
+                {1} if flat else set(), [flat + len(kinds)])
 
 
 def _square_cell(world: World, kind: str, n: int) -> nn.Cell:
@@ -518,4 +523,4 @@ def transformer(world: World, rows: int) -> Plan:
     lines = rows if end == "pool" else rows * world.tokens
     count = 2 * blocks + (4 if end == "pool" else 3)
     return Plan(cells_of, count, np.ones((rows, world.tokens), np.int32), lines, words,
-                {1, count - 2} if end == "pool" else {1})
+                {1, count - 2} if end == "pool" else {1}, [1, 2, count - 1])
