@@ -29,6 +29,7 @@ MODE = os.environ.get("MODE", "semi_auto_parallel")
 TAKEN = {
     "Reshape op can't be a border": "where a pipeline may be cut is not checked",
     "each stage must have at least one parameter": "a stage of shared parameters only has an empty strategy",
+    "should has at least 1 parameter": "a stage without parameters has an empty strategy",
 }
 
 
@@ -89,8 +90,13 @@ def layouts_of(strategy: ParallelStrategyMap) -> dict[str, Layout]:
     return {item.param_name: Layout(item) for item in strategy.parallel_layout_item}
 
 
+def plain_name(operator: str) -> str:
+    """MindSpore calls a parameter's Reshape after what it puts before it to redistribute."""
+    return re.sub(r"(^|/)(AllGather|StridedSlice|AllToAll|Split)_(?=[^/]*$)", r"\1Reshape_", operator)
+
+
 def operators_of(strategy: ParallelStrategyMap) -> dict[str, tuple]:
-    return {item.node_name: (item.parallel_strategys.stage,
+    return {plain_name(item.node_name): (item.parallel_strategys.stage,
                              tuple(tuple(one.dim) for one in item.parallel_strategys.parallel_strategy))
             for item in strategy.parallel_strategy_item}  # fmt: skip
 
@@ -135,12 +141,13 @@ class Findings:
 
     def add(self, kind: str, title: str, text: str) -> None:
         self.wrong[kind].append(f"{title}: {text}")
+        print(f"  {kind}: {text}", flush=True)
 
     def __str__(self) -> str:
         lines = [f"{count:7} {what}" for what, count in sorted(self.counts.items())]
         lines += [f"          {text}" for text in self.equivalent.values()]
         for kind, texts in sorted(self.wrong.items()):
-            lines += [f"{len(texts):7} {kind}", *(f"          {text}" for text in texts[:40])]
+            lines += [f"{len(texts):7} {kind}", *(f"          {text}" for text in texts[:20])]
         return "\n".join(lines)
 
 

@@ -214,6 +214,92 @@ class Halves(nn.Cell):
         return self.concat((self.multiply(left, right), self.relu(right)))
 
 
+class Turned(nn.Cell):
+    """A layer whose weight is made of a parameter: turned, reshaped, scaled, or the product of two."""
+
+    def __init__(self, world: World, k: int, n: int):
+        super().__init__()
+        annotate = world.annotator.annotate
+        self.kind = world.draw.choice(("transpose", "reshape", "scale", "product"))
+        shape = {"transpose": (n, k), "reshape": (2, k // 2, n), "product": (k, 16)}.get(self.kind, (k, n))
+        self.weight = parameter(*shape)
+        self.second = parameter(16, n)
+        self.shape = (k, n)
+        self.reshape = ops.Reshape()
+        self.transpose = annotate(ops.Transpose(), "nk", n=n, k=k)
+        self.scale = annotate(ops.Mul(), "kn,", k=k, n=n)
+        self.product = annotate(ops.MatMul(), "km,mn", k=k, m=16, n=n)
+        self.matmul = annotate(ops.MatMul(), "mk,kn", m=world.lines, k=k, n=n)
+
+    def construct(self, x):
+        if self.kind == "transpose":
+            weight = self.transpose(self.weight, (1, 0))
+        elif self.kind == "reshape":
+            weight = self.reshape(self.weight, self.shape)
+        elif self.kind == "scale":
+            weight = self.scale(self.weight, 0.5)
+        else:
+            weight = self.product(self.weight, self.second)
+        return self.matmul(x, weight)
+
+
+class Heads(nn.Cell):
+    """Columns as heads, each multiplied by its own matrix (BatchMatMul with a weight), and back."""
+
+    def __init__(self, world: World, n: int):
+        super().__init__()
+        heads, size = 4, n // 4
+        annotate = world.annotator.annotate
+        turned = world.draw.random() < 0.5
+        self.shape, self.width = (-1, heads, size), n
+        self.weight = parameter(heads, size, size)
+        self.reshape, self.back = ops.Reshape(), ops.Reshape()
+        sizes = {"m": world.lines, "h": heads}
+        self.turn = annotate(ops.Transpose(), "mhd", **sizes, d=size)
+        self.multiply = annotate(ops.BatchMatMul(transpose_b=turned), "hmk,hnk" if turned else "hmk,hkn",
+                                 **sizes, k=size, n=size)  # fmt: skip
+        self.turn_back = annotate(ops.Transpose(), "hmd", **sizes, d=size)
+
+    def construct(self, x):
+        x = self.turn(self.reshape(x, self.shape), (1, 0, 2))
+        x = self.turn_back(self.multiply(x, self.weight), (1, 0, 2))
+        return self.back(x, (-1, self.width))
+
+
+class Centered(nn.Cell):
+    """Subtracts the mean of each line, divides by what a sum of squares makes."""
+
+    def __init__(self, world: World, n: int):
+        super().__init__()
+        annotate = world.annotator.annotate
+        sizes = {"m": world.lines, "n": n}
+        self.mean = annotate(ops.ReduceMean(keep_dims=True), "mn", **sizes)
+        self.subtract = annotate(ops.Sub(), "mn,m1", **sizes)
+        self.square = annotate(ops.Square(), "mn", **sizes)
+        self.sum = annotate(ops.ReduceSum(), "mn", **sizes)
+        self.expand = annotate(ops.ExpandDims(), "m", m=world.lines)
+        self.divide = annotate(ops.RealDiv(), "mn,m1", **sizes)
+
+    def construct(self, x):
+        x = self.subtract(x, self.mean(x, 1))
+        return self.divide(x, self.expand(self.sum(self.square(x), 1), 1))
+
+
+class Wide(nn.Cell):
+    """nn.Dense on lines put back into sequences: it flattens its input by itself."""
+
+    def __init__(self, world: World, n: int):
+        super().__init__()
+        self.shape, self.width = (-1, world.tokens, n), n
+        self.reshape, self.back = ops.Reshape(), ops.Reshape()
+        self.dense = Dense(world, n, n)
+        self.add = world.annotator.annotate(ops.Add(), "bsn,bsn", b=world.rows, s=world.tokens, n=n)
+
+    def construct(self, x):
+        x = self.reshape(x, self.shape)
+        return self.back(self.add(self.dense(x), x), (-1, self.width))
+
+
 class Residual(nn.Cell):
     """x + cells(x)."""
 
@@ -441,6 +527,8 @@ def _context(draw: random.Random, per_stage: int, full_batch: bool) -> dict:
 def _stages(draw: random.Random, plan: Plan, stages: int) -> dict[str, int]:
     """Cuts the cells into stages; some cells are left to take the stage of the one before."""
     borders = [index for index in range(1, plan.count) if index not in plan.reshaped]
+    if len(borders) < stages - 1:  # MindSpore refuses.
+        borders = list(range(1, plan.count))
     cuts = sorted(draw.sample(borders, stages - 1))
     stage_of = {}
     for index in range(plan.count):
@@ -468,7 +556,7 @@ def perceptron(world: World, rows: int) -> Plan:
     flat = draw.random() < 0.3
     shape = (rows, 4, width // 4) if flat else (rows, width)
     classes = draw.choice((8, 10, 16, 64))
-    kinds = [draw.choice(("linear", "linear", "activation", "norm", "rms", "scale", "bias", "halves", "residual"))
+    kinds = [draw.choice(("linear", "linear", "activation", "norm", "rms", "scale", "bias", "halves", "residual", "turned", "turned", "heads", "centered", "wide"))
              for _ in range(draw.randrange(4, 8))]  # fmt: skip
     hidden = [draw.choice((32, 64, 128)) for _ in kinds]
 
@@ -476,22 +564,31 @@ def perceptron(world: World, rows: int) -> Plan:
         cells: list[nn.Cell] = [Flat(world)] if flat else []
         n = width
         for kind, wanted in zip(kinds, hidden, strict=True):
-            if kind == "linear":
-                cells.append(Linear(world, n, wanted))
+            if kind in ("linear", "turned"):
+                cells.append((Linear if kind == "linear" else Turned)(world, n, wanted))
                 n = wanted
             else:
                 cells.append(_square_cell(world, kind, n))
         return [*cells, Linear(world, n, classes)]
 
     return Plan(cells_of, flat + len(kinds) + 1, np.ones(shape, np.float32), rows, classes,
-                {1} if flat else set(), [flat + len(kinds)])
+                _beside(flat, kinds), [flat + len(kinds)])
+
+
+def _beside(flat: bool, kinds: list[str]) -> set[int]:
+    """Where a Reshape is first or last."""
+    reshaped = {1} if flat else set()
+    for index, kind in enumerate(kinds, start=int(flat)):
+        if kind in ("heads", "wide"):
+            reshaped |= {index, index + 1}
+    return reshaped
 
 
 def _square_cell(world: World, kind: str, n: int) -> nn.Cell:
     if kind == "residual":
         return Residual(world, n, Linear(world, n, n), Activation(world, n))
     return {"activation": Activation, "norm": LayerNorm, "rms": RmsNorm, "scale": Scale, "bias": Bias,
-            "halves": Halves}[kind](world, n)  # fmt: skip
+            "halves": Halves, "heads": Heads, "centered": Centered, "wide": Wide}[kind](world, n)  # fmt: skip
 
 
 def transformer(world: World, rows: int) -> Plan:
