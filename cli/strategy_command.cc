@@ -11,6 +11,7 @@
 #include "relayout/base/json_writer.h"
 #include "relayout/base/text.h"
 #include "relayout/graph/mindir.h"
+#include "relayout/infer/explain.h"
 #include "relayout/infer/infer_strategy.h"
 #include "relayout/infer/optimizer_states.h"
 #include "relayout/io/posix_file_system.h"
@@ -127,8 +128,17 @@ std::string ResultText(const StrategyOptions& options, const std::vector<OutputF
   return text;
 }
 
-const char* OriginOf(const Operator& op) {
-  return op.cuts || op.mesh_cuts ? "annotation" : "default";
+const char* OriginOf(const StrategyOptions& options, const Operator& op) {
+  if (op.cuts || op.mesh_cuts) return "annotation";
+  switch (options.infer.mode) {
+    case InferMode::kAnnotated:
+      return "default";
+    case InferMode::kPropagated:
+      return "propagation";
+    case InferMode::kSearched:
+      return "search";
+  }
+  return "";
 }
 
 // What an operator's cuts are called: those that name mesh axes are in its annotation.
@@ -137,13 +147,14 @@ std::string CutsText(const InferredStrategy& inferred, size_t id) {
   return op.mesh_cuts ? ToText(*op.mesh_cuts) : ToText(inferred.cuts[id]);
 }
 
-void AddOperators(const InferredStrategy& inferred, JsonWriter& json) {
+void AddOperators(const StrategyOptions& options, const InferredStrategy& inferred,
+                  JsonWriter& json) {
   json.Key("operators").BeginArray();
   for (size_t id = 0; id < inferred.cuts.size(); ++id) {
     const Operator& op = inferred.graph.operators()[id];
     json.BeginObject().Key("type").String(op.type).Key("name").String(op.name);
     json.Key("stage").Int(inferred.stage_of[id]).Key("cuts").String(CutsText(inferred, id));
-    json.Key("from").String(OriginOf(op)).EndObject();
+    json.Key("from").String(OriginOf(options, op)).EndObject();
   }
   json.EndArray();
 }
@@ -158,17 +169,18 @@ std::string ResultJson(const StrategyOptions& options, const InferredStrategy& i
     json.Key("parameters").Int(ParameterCount(output.file)).EndObject();
   }
   json.EndArray();
-  if (options.explain) AddOperators(inferred, json);
+  if (options.explain) AddOperators(options, inferred, json);
   json.EndObject();
   return json.text();
 }
 
-void ExplainOperators(const InferredStrategy& inferred) {
+void ExplainOperators(const StrategyOptions& options, const InferredStrategy& inferred) {
+  if (inferred.search) return Print(ExplainText(inferred.graph, *inferred.search));
   Table table({"stage", "operator", "cell", "cuts of its inputs", "from"});
   for (size_t id = 0; id < inferred.cuts.size(); ++id) {
     const Operator& op = inferred.graph.operators()[id];
     table.Add({std::to_string(inferred.stage_of[id]), Printable(op.type), Printable(CellOf(op)),
-               CutsText(inferred, id), OriginOf(op)});
+               CutsText(inferred, id), OriginOf(options, op)});
   }
   table.PrintAll();
 }
@@ -194,7 +206,7 @@ Status Run(FileSystem& fs, StrategyOptions& options) {
   if (!inferred.ok()) return inferred.status().WithContext(options.network);
   const std::vector<OutputFile> files = OutputFiles(options, inferred->stages);
   if (options.explain && !options.json) {
-    ExplainOperators(*inferred);
+    ExplainOperators(options, *inferred);
     Print("");
     ExplainParameters(*inferred);
     Print("");

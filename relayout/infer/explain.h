@@ -3,12 +3,11 @@
 // What cuts cost, as a text for people: `relayout strategy --explain`.
 //
 //   microseconds of a step by relayout's model: 100 TFLOP/s and 1e+03 GB/s of memory a device, ...
-//   operator         cuts           compute  reduce  gradient  input  move  move back   memory next
-//   best MatMul '.../op0' ((2,1),(1,1))     1536       0      34.0      0     0          0  126 KiB
-//   +37.1 ((1,2),(2,1)) ReLU '.../op0'   ((1,2),)          6.14       0         0      0     0 0 1
-//   KiB  +3.02 ((2,1),)
-//     from MatMul '.../op0'                                           1.51       1.51
-//   total                              1542       0      34.0      0  1.51       1.51  127 KiB
+//   operator                 cuts           compute  reduce  ...  memory   next best
+//   MatMul '.../op0'         ((2,1),(1,1))     1536       0  ...  126 KiB  +37.1 ((1,2),(2,1))
+//   ReLU '.../op0'           ((1,2),)          6.14       0  ...  1 KiB    +3.02 ((2,1),)
+//     from MatMul '.../op0'
+//   total                                      1542       0  ...  127 KiB
 //   a step: 1579 us; memory: 127 KiB of 32 GiB a device
 //   optimal among all cuts (7 candidates of 2 operators)
 #pragma once

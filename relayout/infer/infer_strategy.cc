@@ -7,6 +7,7 @@
 #include "relayout/graph/global_batch.h"
 #include "relayout/infer/optimizer_states.h"
 #include "relayout/infer/parameter_layouts.h"
+#include "relayout/infer/propagation.h"
 #include "relayout/infer/stage_files.h"
 
 namespace relayout {
@@ -65,6 +66,24 @@ Status Freeze(const std::vector<std::string>& prefixes, Graph& graph) {
   return OkStatus();
 }
 
+// Cuts for all operators of inferred.graph, by options.mode.
+Result<Assignment> Assign(const InferOptions& options, int64_t device_count, double state_count,
+                          InferredStrategy& inferred) {
+  if (options.mode == InferMode::kAnnotated) return AssignAnnotated(inferred.graph, device_count);
+  if (options.mode == InferMode::kPropagated) {
+    return Propagate(inferred.graph, device_count,
+                     {.training = options.training, .full_batch = options.full_batch});
+  }
+  SearchOptions search;
+  search.cost.training = options.training;
+  search.cost.full_batch = options.full_batch;
+  search.cost.optimizer_parallel = options.optimizer_parallel.enabled;
+  search.cost.state_bytes_per_parameter_byte = state_count;
+  RELAYOUT_ASSIGN_OR_RETURN(inferred.search,
+                            Search(inferred.graph, device_count, options.machine, search));
+  return inferred.search->assignment;
+}
+
 void SplitAll(const Graph& graph, const OptimizerParallel& parallel,
               std::vector<LaidParameter>& parameters) {
   LayoutPool pool;
@@ -86,8 +105,9 @@ Result<InferredStrategy> InferStrategy(const Graph& graph, const InferOptions& o
   RELAYOUT_RETURN_IF_ERROR(Freeze(options.frozen, inferred.graph));
   RELAYOUT_ASSIGN_OR_RETURN(inferred.stage_of,
                             AssignStages(inferred.graph, options.stage_rules, options.stage_count));
+  const auto state_count = static_cast<double>(state_prefixes.size());
   RELAYOUT_ASSIGN_OR_RETURN(const Assignment assignment,
-                            AssignAnnotated(inferred.graph, device_count));
+                            Assign(options, device_count, state_count, inferred));
   RELAYOUT_ASSIGN_OR_RETURN(const std::vector<OperatorLayout> layouts,
                             LayOutAll(inferred.graph, assignment, device_count));
   for (const OperatorLayout& layout : layouts) inferred.cuts.push_back(layout.cuts);

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "relayout/graph/graph.h"
 #include "relayout/infer/assignment.h"
 #include "relayout/infer/optimizer_split.h"
+#include "relayout/infer/search.h"
 #include "relayout/infer/stages.h"
 
 namespace relayout {
@@ -48,6 +50,8 @@ struct InferOptions {
   // not say. They are in no strategy.
   std::vector<std::string> frozen;
   InferMode mode = InferMode::kAnnotated;
+  // What cuts are priced by, for kSearched.
+  MachineModel machine;
 };
 
 struct InferredStrategy {
@@ -58,6 +62,8 @@ struct InferredStrategy {
   // By OperatorId: the cuts of its inputs, and its stage.
   std::vector<Cuts> cuts;
   std::vector<int64_t> stage_of;
+  // What the search found and weighed; only for kSearched.
+  std::optional<SearchResult> search;
 };
 
 // Fails when the network and the options contradict each other; the message names the operator, the

@@ -86,7 +86,7 @@ class Assigner {
     for (size_t i = 0; i < rules_.size(); ++i) {
       if (!is_used_[i]) return UnknownPrefix(rules_[i].prefix);
     }
-    for (int64_t stage = 0; stage < stage_count_; ++stage) {
+    for (int64_t stage = 0; stage < stage_count_ && stage_count_ > 1; ++stage) {
       if (std::find(stages_.begin(), stages_.end(), stage) == stages_.end()) {
         return InvalidInput(Format("stage {} of {} has no operator; say which cells are in it",
                                    stage, stage_count_));

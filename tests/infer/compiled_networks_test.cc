@@ -6,7 +6,6 @@
 
 #include <map>
 #include <ostream>
-#include <set>
 #include <string>
 
 #include "relayout/format/strategy_file.h"
@@ -59,6 +58,11 @@ InferOptions TwoStages(InferOptions options) {
   return options;
 }
 
+InferOptions Propagated(InferOptions options) {
+  options.mode = InferMode::kPropagated;
+  return options;
+}
+
 std::vector<Case> Cases() {
   return {
       {"save_8", "save_8", Train(8, "sgd")},
@@ -79,6 +83,7 @@ std::vector<Case> Cases() {
       {"pipeline_8_adam", "pipeline_8", TwoStages(OptimizerParallelOf(Train(8, "adam")))},
       {"pipeline_8_opt0", "pipeline_8", TwoStages(OptimizerParallelOf(Train(8, "sgd"), 0))},
       {"pipeline_retrain_4", "pipeline_8", FullBatch(Train(4, "sgd"))},
+      {"auto_propagation_8", "save_8", Propagated(Train(8, "sgd"))},
   };
 }
 
@@ -137,6 +142,43 @@ TEST_P(CompiledNetworks, AreInferredAsMindSporeCompilesThem) {
 
 INSTANTIATE_TEST_SUITE_P(Tutorial, CompiledNetworks, testing::ValuesIn(Cases()),
                          [](const auto& info) { return info.param.name; });
+
+// MindSpore's recursive programming chose these cuts for the network without annotations. Its file
+// has the operators with parameters only; for the others we take what suits its choice best.
+Result<Graph> WithCutsOf(FileSystem& fs, const std::string& strategy_file, Graph graph) {
+  RELAYOUT_ASSIGN_OR_RETURN(const StrategyFile theirs, ReadStrategyFile(fs, strategy_file));
+  std::map<std::string, Cuts> cuts_of;
+  for (const StrategyFile::Operator& op : theirs.operators) cuts_of[op.name] = op.strategy;
+  for (size_t id = 0; id < graph.operators().size(); ++id) {
+    Operator& op = graph.mutable_op(static_cast<OperatorId>(id));
+    op.cuts.reset();
+    for (const ValueId input : op.inputs) {
+      const auto found = cuts_of.find(op.type + "_" + graph.value(input).name);
+      if (found != cuts_of.end()) op.cuts = found->second;
+    }
+  }
+  return graph;
+}
+
+TEST(SearchedNetworks, CostNoMoreThanMindSporesChoiceUnderOurModel) {
+  const auto fs = NewPosixFileSystem();
+  auto graph = ReadMindir(*fs, DataPath("save_8.mindir"));
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  const auto theirs = WithCutsOf(*fs, DataPath("auto_rec_8_0.ckpt"), *graph);
+  ASSERT_TRUE(theirs.ok()) << theirs.status().message();
+  for (size_t id = 0; id < graph->operators().size(); ++id) {
+    graph->mutable_op(static_cast<OperatorId>(id)).cuts.reset();
+  }
+  InferOptions options = Train(8, "sgd");
+  options.mode = InferMode::kSearched;
+  const auto our_choice = InferStrategy(*graph, options);
+  const auto their_choice = InferStrategy(*theirs, options);
+  ASSERT_TRUE(our_choice.ok()) << our_choice.status().message();
+  ASSERT_TRUE(their_choice.ok()) << their_choice.status().message();
+  EXPECT_TRUE(our_choice->search->is_optimal);
+  EXPECT_LE(our_choice->search->cost.seconds, their_choice->search->cost.seconds);
+  EXPECT_EQ(our_choice->stages[0].stages[0].layouts.parameters.size(), 18U);
+}
 
 }  // namespace
 }  // namespace relayout
