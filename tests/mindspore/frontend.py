@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MindSpore's own automatic parallelism, asked on a machine without devices: which strategy files does it write?
+"""Asks MindSpore's own automatic parallelism, without devices: which strategy files does it write?
 
     case = Case(network=MyNetwork, inputs=[x], labels=y, devices=8)
-    outcome = Frontend(folder).compile(case)          # Outcome(stages=[path, ...], errors=[None, ...])
-    path = Frontend(folder).export(case)              # net.mindir: what `relayout strategy` reads
+    outcome = Frontend(folder).compile(case)  # Outcome(stages=[path, ...], errors=[None, ...])
+    path = Frontend(folder).export(case)      # net.mindir: what `relayout strategy` reads
 
 MindSpore is imported once; every question is answered by a forked child, because a process can be
 set up for one rank only, and because a wrong network may take the process with it. The parent
 therefore compiles nothing itself: a process with MindSpore's threads can not be forked.
 
-The frontend writes the strategy file before the passes that need a device. So an error after that is
-expected; an error before it is the answer: the text by which MindSpore refuses the network.
+The frontend writes the strategy file before the passes that need a device. So an error after that
+is expected; an error before it is the answer: the text by which MindSpore refuses the network.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class Frontend:
             path.unlink(missing_ok=True)
             error = self._in_child(lambda stage=stage, path=path: _compile(case, stage, path))
             outcome.stages.append(path if path.exists() else None)
-            outcome.errors.append(None if path.exists() else error or "no error, and no strategy file")
+            outcome.errors.append(
+                None if path.exists() else error or "no error, and no strategy file"
+            )
         return outcome
 
     def export(self, case: Case) -> pathlib.Path:
@@ -155,7 +157,11 @@ class Frontend:
         if text.exists():
             return "\n".join([text.read_text(encoding="utf-8").strip(), *_logged_errors(log)])
         status = os.waitstatus_to_exitcode(done[1])
-        return None if status == 0 else f"ended with status {status}: {log.read_text(errors='replace')[-2000:]}"
+        return (
+            None
+            if status == 0
+            else f"ended with status {status}: {log.read_text(errors='replace')[-2000:]}"
+        )
 
 
 def _logged_errors(log: pathlib.Path) -> list[str]:
@@ -165,7 +171,7 @@ def _logged_errors(log: pathlib.Path) -> list[str]:
 
 
 def _run_and_exit(work: Callable[[], None], log: pathlib.Path, text: pathlib.Path) -> None:
-    """The child: never returns, and leaves without MindSpore's destructors, which would want a device."""
+    """The child: leaves without MindSpore's destructors, which would want a device."""
     status = 1
     try:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -186,8 +192,10 @@ def _run_and_exit(work: Callable[[], None], log: pathlib.Path, text: pathlib.Pat
 def _compile(case: Case, stage: int, path: pathlib.Path) -> None:
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
     mindspore.set_auto_parallel_context(
-        parallel_mode=case.mode, device_num=case.devices, global_rank=stage * (case.devices // case.stages),
-        strategy_ckpt_config={"save_file": str(path)}, pipeline_stages=case.stages, **case.context)  # fmt: skip
+        parallel_mode=case.mode, device_num=case.devices,
+        global_rank=stage * (case.devices // case.stages),
+        strategy_ckpt_config={"save_file": str(path)}, pipeline_stages=case.stages,
+        **case.context)  # fmt: skip
     AutoParallelContext.get_instance().set_hccl_test_avaible(True)
     network = case.network()
     arguments = [mindspore.Tensor(value) for value in case.inputs]
@@ -227,7 +235,8 @@ def _device_target_library() -> pathlib.Path:
     if not library.exists() or library.stat().st_mtime < source.stat().st_mtime:
         BUILD.mkdir(exist_ok=True)
         made = library.with_name(f"{library.name}.{os.getpid()}")
-        subprocess.run(["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-D_GLIBCXX_USE_CXX11_ABI=0",
+        subprocess.run(["g++", "-std=c++17", "-O1", "-shared", "-fPIC",
+                        "-D_GLIBCXX_USE_CXX11_ABI=0",
                         "-o", made, source, "-ldl"], check=True)  # fmt: skip
         made.rename(library)
     return library
@@ -236,6 +245,8 @@ def _device_target_library() -> pathlib.Path:
 def _set_device_target(target: str) -> None:
     core = pathlib.Path(mindspore.__file__).parent / "lib" / "libmindspore_core.so"
     library = ctypes.CDLL(str(_device_target_library()))
-    status = library.SetDeviceTarget(str(core).encode(), int(ms_ctx_param.device_target), target.encode())
+    status = library.SetDeviceTarget(
+        str(core).encode(), int(ms_ctx_param.device_target), target.encode()
+    )
     if status != 0:
         raise RuntimeError(f"the device target was not found in {core}: {status}")

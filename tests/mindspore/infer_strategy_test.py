@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`relayout strategy` against MindSpore's own frontend: random networks, one after another by their seeds.
+"""`relayout strategy` against MindSpore's own frontend: random networks by their seeds.
 
     SEED=1 CASES=12 ctest -R infer_strategy     # The default; CASES=100 takes some ten minutes.
     SEED=417 CASES=1 KEEP=/tmp/case ...         # One case; its files stay in KEEP.
 
-Of each stage both write a strategy file. They must name the same parameters, give each rank the same
-piece of each, and list the same operators with the same strategies. A layout of another device
+Of each stage both write a strategy file. They must name the same parameters, give each rank the
+same piece of each, and list the same operators with the same strategies. A layout of another device
 matrix that means the same counts as equivalent, and is reported.
 """
 
@@ -28,7 +28,7 @@ MODE = os.environ.get("MODE", "semi_auto_parallel")
 # Where relayout takes what MindSpore refuses, and the reason.
 TAKEN = {
     "Reshape op can't be a border": "where a pipeline may be cut is not checked",
-    "each stage must have at least one parameter": "a stage of shared parameters only has an empty strategy",
+    "each stage must have at least one parameter": "a stage of shared ones has an empty strategy",
     "should has at least 1 parameter": "a stage without parameters has an empty strategy",
 }
 
@@ -46,7 +46,9 @@ class Layout:
         layout = item.parallel_layouts
         self.mesh = list(layout.dev_matrix[0].dim)
         maps = [list(one.dim) for one in layout.tensor_map]
-        self.axes = [axes for axes in maps if axes] if len(maps) > 1 else [[axis] for axis in maps[0]]
+        self.axes = (
+            [axes for axes in maps if axes] if len(maps) > 1 else [[axis] for axis in maps[0]]
+        )
         self.optimizer = (layout.opt_weight_shard_step, layout.opt_weight_shard_size)
         self.field = layout.field
 
@@ -54,7 +56,7 @@ class Layout:
         return f"{self.mesh} {self.axes} {self.optimizer}"
 
     def pieces(self) -> list[tuple]:
-        """For each device which piece of each dim, of how many; by formats.md's rule for the trainer."""
+        """For each device which piece of each dim, of how many; by the trainer's rule."""
         count = 1
         for size in self.mesh:
             count *= size
@@ -92,13 +94,19 @@ def layouts_of(strategy: ParallelStrategyMap) -> dict[str, Layout]:
 
 def plain_name(operator: str) -> str:
     """MindSpore calls a parameter's Reshape after what it puts before it to redistribute."""
-    return re.sub(r"(^|/)(AllGather|StridedSlice|AllToAll|Split)_(?=[^/]*$)", r"\1Reshape_", operator)
+    return re.sub(
+        r"(^|/)(AllGather|StridedSlice|AllToAll|Split)_(?=[^/]*$)", r"\1Reshape_", operator
+    )
 
 
 def operators_of(strategy: ParallelStrategyMap) -> dict[str, tuple]:
-    return {plain_name(item.node_name): (item.parallel_strategys.stage,
-                             tuple(tuple(one.dim) for one in item.parallel_strategys.parallel_strategy))
-            for item in strategy.parallel_strategy_item}  # fmt: skip
+    return {
+        plain_name(item.node_name): (
+            item.parallel_strategys.stage,
+            tuple(tuple(one.dim) for one in item.parallel_strategys.parallel_strategy),
+        )
+        for item in strategy.parallel_strategy_item
+    }
 
 
 class Findings:
@@ -119,12 +127,23 @@ class Findings:
         for name in sorted(theirs.keys() | ours.keys()):
             their, our = theirs.get(name), ours.get(name)
             if their is None or our is None:
-                self.add("parameter only in one file", title, f"{name}: MindSpore {their}, relayout {our}")
+                self.add(
+                    "parameter only in one file",
+                    title,
+                    f"{name}: MindSpore {their}, relayout {our}",
+                )
             elif their.pieces() != our.pieces():
-                self.add("parameter lies differently", title, f"{name}: MindSpore {their}, relayout {our}")
+                self.add(
+                    "parameter lies differently",
+                    title,
+                    f"{name}: MindSpore {their}, relayout {our}",
+                )
             elif str(their) != str(our):
                 self.counts["parameters equivalent"] += 1
-                self.equivalent.setdefault(f"{their}, relayout {our}", f"{title}: {name}: MindSpore {their}, relayout {our}")
+                self.equivalent.setdefault(
+                    f"{their}, relayout {our}",
+                    f"{title}: {name}: MindSpore {their}, relayout {our}",
+                )
             else:
                 self.counts["parameters equal"] += 1
 
@@ -137,7 +156,9 @@ class Findings:
             if theirs.get(name) == ours.get(name):
                 self.counts["operators equal"] += 1
             else:
-                self.add(kind, title, f"{name}: MindSpore {theirs.get(name)}, relayout {ours.get(name)}")
+                self.add(
+                    kind, title, f"{name}: MindSpore {theirs.get(name)}, relayout {ours.get(name)}"
+                )
 
     def add(self, kind: str, title: str, text: str) -> None:
         self.wrong[kind].append(f"{title}: {text}")
@@ -161,15 +182,25 @@ class InferStrategy(CliTest):
         self.assertEqual(findings.wrong, {}, f"\n{findings}")
         self.assertGreater(findings.counts["parameters equal"], 0)
 
-    def ask_both(self, random_case: networks.RandomCase, asker: frontend.Frontend, findings: Findings) -> None:
+    def ask_both(
+        self, random_case: networks.RandomCase, asker: frontend.Frontend, findings: Findings
+    ) -> None:
         print(random_case, flush=True)
         network = asker.export(random_case.case)
         theirs = asker.compile(random_case.case)
         for old in asker.folder.glob("relayout_*"):
             old.unlink()
-        done = self.run_cli("strategy", network, *random_case.arguments, "-o", asker.folder / "relayout_{stage}.ckpt")
+        done = self.run_cli(
+            "strategy",
+            network,
+            *random_case.arguments,
+            "-o",
+            asker.folder / "relayout_{stage}.ckpt",
+        )
         if done.returncode < 0:
-            findings.add("relayout crashed", f"seed {random_case.seed}", f"{done.returncode} {done.stderr}")
+            findings.add(
+                "relayout crashed", f"seed {random_case.seed}", f"{done.returncode} {done.stderr}"
+            )
         elif done.returncode == 0 and theirs.written:
             findings.counts["networks written by both"] += 1
             for stage, path in enumerate(theirs.stages):
@@ -180,7 +211,9 @@ class InferStrategy(CliTest):
         else:
             self.compare_refusals(random_case, theirs, done, findings)
 
-    def compare_refusals(self, random_case: networks.RandomCase, theirs: frontend.Outcome, done, findings: Findings) -> None:
+    def compare_refusals(
+        self, random_case: networks.RandomCase, theirs: frontend.Outcome, done, findings: Findings
+    ) -> None:
         title = f"seed {random_case.seed}"
         if theirs.written:
             findings.add("refused by relayout only", title, done.stderr.strip())

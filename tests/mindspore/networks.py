@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random networks for MindSpore's frontend: multilayer perceptrons and transformers, with random annotations.
+"""Random networks for MindSpore's frontend: perceptrons and transformers, randomly annotated.
 
     case = random_case(17)      # The same network each time: frontend.Case and what it is made of.
 
@@ -45,7 +45,9 @@ class Annotator:
         self.careless = careless
         self.count = 0
 
-    def annotate(self, operator: ops.Primitive, dims: str, most: int | None = None, **sizes: int) -> ops.Primitive:
+    def annotate(
+        self, operator: ops.Primitive, dims: str, most: int | None = None, **sizes: int
+    ) -> ops.Primitive:
         """Gives `operator` a strategy, or not."""
         if self.random.random() < self.share:
             self.count += 1
@@ -59,11 +61,15 @@ class Annotator:
         left = most
         for letter in letters:
             limit = left if self.careless else math.gcd(left, sizes[letter])
-            pieces[letter] = self.random.choice([1] + [n for n in (2, 4, 8, 16, 32, 64) if limit % n == 0])
+            pieces[letter] = self.random.choice(
+                [1] + [n for n in (2, 4, 8, 16, 32, 64) if limit % n == 0]
+            )
             if self.careless and self.random.random() < 0.1:
                 pieces[letter] = self.random.choice((2, 3, 5, 2 * self.devices))
             left //= math.gcd(left, pieces[letter])
-        return tuple(tuple(pieces.get(letter, 1) for letter in dims_of) for dims_of in dims.split(","))
+        return tuple(
+            tuple(pieces.get(letter, 1) for letter in dims_of) for dims_of in dims.split(",")
+        )
 
 
 @dataclasses.dataclass
@@ -95,7 +101,8 @@ class MatMul(nn.Cell):
         self.is_cast = dtype == mindspore.float16
         self.cast = ops.Cast()
         self.matmul = world.annotator.annotate(
-            ops.MatMul(transpose_b=turned), "mk,nk" if turned else "mk,kn", m=world.lines, k=k, n=n)  # fmt: skip
+            ops.MatMul(transpose_b=turned), "mk,nk" if turned else "mk,kn", m=world.lines, k=k, n=n
+        )
 
     def construct(self, x):
         weight = self.weight
@@ -109,7 +116,9 @@ class Bias(nn.Cell):
 
     def __init__(self, world: World, n: int):
         super().__init__()
-        kind = world.draw.choice(("BiasAdd", "n", "n", "1n", "sub", "one", "scalar" if world.scalars else "n"))
+        kind = world.draw.choice(
+            ("BiasAdd", "n", "n", "1n", "sub", "one", "scalar" if world.scalars else "n")
+        )
         m = world.lines
         shape = {"1n": (1, n), "scalar": (), "one": (1,)}.get(kind, (n,))
         dims = {"1n": "mn,1n", "scalar": "mn,", "one": "mn,1"}.get(kind, "mn,n")
@@ -170,7 +179,9 @@ class Linear(nn.Cell):
 class Activation(nn.Cell):
     def __init__(self, world: World, n: int):
         super().__init__()
-        kind = world.draw.choice((ops.ReLU, ops.ReLU, ops.GeLU, ops.Tanh, ops.Sigmoid, SiLU, ops.Softmax, ops.LogSoftmax))
+        kind = world.draw.choice(
+            (ops.ReLU, ops.ReLU, ops.GeLU, ops.Tanh, ops.Sigmoid, SiLU, ops.Softmax, ops.LogSoftmax)
+        )
         dims = "mN" if kind in (ops.Softmax, ops.LogSoftmax) else "mn"
         self.activation = world.annotator.annotate(kind(), dims, m=world.lines, **{dims[1]: n})
 
@@ -215,13 +226,15 @@ class Halves(nn.Cell):
 
 
 class Turned(nn.Cell):
-    """A layer whose weight is made of a parameter: turned, reshaped, scaled, or the product of two."""
+    """A layer whose weight is a parameter turned, reshaped, scaled, or the product of two."""
 
     def __init__(self, world: World, k: int, n: int):
         super().__init__()
         annotate = world.annotator.annotate
         self.kind = world.draw.choice(("transpose", "reshape", "scale", "product"))
-        shape = {"transpose": (n, k), "reshape": (2, k // 2, n), "product": (k, 16)}.get(self.kind, (k, n))
+        shape = {"transpose": (n, k), "reshape": (2, k // 2, n), "product": (k, 16)}.get(
+            self.kind, (k, n)
+        )
         self.weight = parameter(*shape)
         self.second = parameter(16, n)
         self.shape = (k, n)
@@ -256,8 +269,13 @@ class Heads(nn.Cell):
         self.reshape, self.back = ops.Reshape(), ops.Reshape()
         sizes = {"m": world.lines, "h": heads}
         self.turn = annotate(ops.Transpose(), "mhd", **sizes, d=size)
-        self.multiply = annotate(ops.BatchMatMul(transpose_b=turned), "hmk,hnk" if turned else "hmk,hkn",
-                                 **sizes, k=size, n=size)  # fmt: skip
+        self.multiply = annotate(
+            ops.BatchMatMul(transpose_b=turned),
+            "hmk,hnk" if turned else "hmk,hkn",
+            **sizes,
+            k=size,
+            n=size,
+        )
         self.turn_back = annotate(ops.Transpose(), "hmd", **sizes, d=size)
 
     def construct(self, x):
@@ -326,9 +344,13 @@ class Attention(nn.Cell):
 
         self.query, self.key, self.value, self.out = (Linear(world, n, n) for _ in range(4))
         self.reshape, self.back = ops.Reshape(), ops.Reshape()
-        self.transposes = [annotate(ops.Transpose(), "bshd", **of("b", "s", "h", "d")) for _ in range(3)]
+        self.transposes = [
+            annotate(ops.Transpose(), "bshd", **of("b", "s", "h", "d")) for _ in range(3)
+        ]
         self.turn = annotate(ops.Transpose(), "bhsd", **of("b", "h", "s", "d"))
-        self.scores = annotate(ops.BatchMatMul(transpose_b=True), "bhsd,bhtd", **of("b", "h", "s", "d", "t"))
+        self.scores = annotate(
+            ops.BatchMatMul(transpose_b=True), "bhsd,bhtd", **of("b", "h", "s", "d", "t")
+        )
         self.scale = annotate(ops.Mul(), "bhst,", **of("b", "h", "s", "t"))
         self.softmax = annotate(ops.Softmax(), "bhsT", **of("b", "h", "s", "T"))
         self.mix = annotate(ops.BatchMatMul(), "bhst,bhtd", **of("b", "h", "s", "t", "d"))
@@ -354,11 +376,16 @@ class Embedding(nn.Cell):
         dims = world.draw.choice(("Wn,bs", "wN,BS", "Wn,bS"))
         sizes = {"w": words, "n": n, "b": b, "s": s}
         self.gather = world.annotator.annotate(
-            ops.Gather(), dims, **{letter: sizes[letter.lower()] for letter in dims if letter != ","})  # fmt: skip
+            ops.Gather(),
+            dims,
+            **{letter: sizes[letter.lower()] for letter in dims if letter != ","},
+        )
         self.has_positions = world.draw.random() < 0.5
         batched = world.draw.random() < 0.5
         self.positions = parameter(*((1, s, n) if batched else (s, n)))
-        self.add = world.annotator.annotate(ops.Add(), "bsn,1sn" if batched else "bsn,sn", b=b, s=s, n=n)
+        self.add = world.annotator.annotate(
+            ops.Add(), "bsn,1sn" if batched else "bsn,sn", b=b, s=s, n=n
+        )
         self.reshape = ops.Reshape()
 
     def construct(self, x):
@@ -375,7 +402,9 @@ class TiedHead(nn.Cell):
         super().__init__()
         self.table = table
         words, n = table.shape
-        self.matmul = world.annotator.annotate(ops.MatMul(transpose_b=True), "mk,nk", m=world.lines, k=n, n=words)
+        self.matmul = world.annotator.annotate(
+            ops.MatMul(transpose_b=True), "mk,nk", m=world.lines, k=n, n=words
+        )
 
     def construct(self, x):
         return self.matmul(x, self.table)
@@ -389,7 +418,12 @@ class Pool(nn.Cell):
         self.shape = (-1, world.tokens, n)
         self.reshape = ops.Reshape()
         self.reduce = world.annotator.annotate(
-            world.draw.choice((ops.ReduceMean, ops.ReduceSum))(), "bsn", b=world.rows, s=world.tokens, n=n)  # fmt: skip
+            world.draw.choice((ops.ReduceMean, ops.ReduceSum))(),
+            "bsn",
+            b=world.rows,
+            s=world.tokens,
+            n=n,
+        )
 
     def construct(self, x):
         return self.reduce(self.reshape(x, self.shape), 1)
@@ -439,20 +473,34 @@ class RandomCase:
     def arguments(self) -> list[str]:
         """Of `relayout strategy`, but for the network and the output."""
         case, context = self.case, self.case.context
-        words = ["--devices", str(case.devices), "--phase", "train" if case.train else "predict",
-                 "--optimizer", case.optimizer]  # fmt: skip
+        words = [
+            "--devices",
+            str(case.devices),
+            "--phase",
+            "train" if case.train else "predict",
+            "--optimizer",
+            case.optimizer,
+        ]
         if context.get("enable_parallel_optimizer"):
             words.append("--optimizer-parallel")
             config = context.get("parallel_optimizer_config", {})
-            for option, key in (("--optimizer-threshold-kb", "parallel_optimizer_threshold"),
-                                ("--optimizer-shard-size", "optimizer_weight_shard_size")):  # fmt: skip
+            for option, key in (
+                ("--optimizer-threshold-kb", "parallel_optimizer_threshold"),
+                ("--optimizer-shard-size", "optimizer_weight_shard_size"),
+            ):
                 if key in config:
                     words += [option, str(config[key])]
         if context.get("full_batch"):
             words.append("--full-batch")
         if case.stages > 1:
-            words += ["--stages", str(case.stages), "--micro-batches", str(case.micro_batches), "--stage",
-                      ",".join(f"{cell}={stage}" for cell, stage in self.stage_of.items())]  # fmt: skip
+            words += [
+                "--stages",
+                str(case.stages),
+                "--micro-batches",
+                str(case.micro_batches),
+                "--stage",
+                ",".join(f"{cell}={stage}" for cell, stage in self.stage_of.items()),
+            ]
         if self.frozen:
             words += ["--frozen", ",".join(self.frozen)]
         if case.mode == "auto_parallel":
@@ -461,15 +509,21 @@ class RandomCase:
 
     def __str__(self) -> str:
         case = self.case
-        return (f"seed {self.seed}: {case.devices} devices, {case.stages} stages, "
-                f"{'train' if case.train else 'predict'}, {case.optimizer}, {case.context}, {case.mode}, "
-                f"x {case.inputs[0].shape}")  # fmt: skip
+        return (
+            f"seed {self.seed}: {case.devices} devices, {case.stages} stages, "
+            f"{'train' if case.train else 'predict'}, {case.optimizer}, {case.context}, "
+            f"{case.mode}, x {case.inputs[0].shape}"
+        )
 
 
 def random_case(seed: int, mode: str = "semi_auto_parallel") -> RandomCase:
     draw = random.Random(seed)
     devices = draw.choice((2, 4, 4, 8, 8, 8, 16, 16, 32, 64))
-    stages = draw.choice([1, 1, 1] + [n for n in (2, 2, 4) if n <= devices]) if mode == "semi_auto_parallel" else 1
+    stages = (
+        draw.choice([1, 1, 1] + [n for n in (2, 2, 4) if n <= devices])
+        if mode == "semi_auto_parallel"
+        else 1
+    )
     if stages > 1 and draw.random() < 0.1:
         devices, stages = 24, 3
     train = draw.random() < 0.8
@@ -480,12 +534,22 @@ def random_case(seed: int, mode: str = "semi_auto_parallel") -> RandomCase:
     if mode == "auto_parallel":
         context["search_mode"] = "sharding_propagation"
     threshold = context.get("parallel_optimizer_config", {}).get("parallel_optimizer_threshold")
-    rows = micro * (draw.choice((per_stage, 2 * per_stage, 4, 6, 3)) if full_batch else draw.choice((1, 2, 3, 4)))
+    rows = micro * (
+        draw.choice((per_stage, 2 * per_stage, 4, 6, 3))
+        if full_batch
+        else draw.choice((1, 2, 3, 4))
+    )
     world = World(
         draw=draw,
-        annotator=Annotator(seed, per_stage, draw.choice((0, 0.2, 0.5, 0.5, 0.8)), draw.random() < 0.1),
+        annotator=Annotator(
+            seed, per_stage, draw.choice((0, 0.2, 0.5, 0.5, 0.8)), draw.random() < 0.1
+        ),
         rows=rows * (1 if full_batch else per_stage) // (micro if train else 1),
-        tokens=1, width=draw.choice((32, 64, 64, 96, 128)), half=draw.random() < 0.3, scalars=threshold != 0)  # fmt: skip
+        tokens=1,
+        width=draw.choice((32, 64, 64, 96, 128)),
+        half=draw.random() < 0.3,
+        scalars=threshold != 0,
+    )
     plan = (perceptron if draw.random() < 0.5 else transformer)(world, rows)
     stage_of = _stages(draw, plan, stages)
     state = draw.getstate(), world.annotator.random.getstate()
@@ -505,19 +569,37 @@ def random_case(seed: int, mode: str = "semi_auto_parallel") -> RandomCase:
 
     labels = np.arange(plan.lines, dtype=np.int32) % plan.classes if draw.random() < 0.7 else None
     case = frontend.Case(
-        network=build, inputs=[plan.x], labels=labels if train else None, devices=devices, stages=stages,
-        micro_batches=micro, train=train, optimizer=draw.choice(("sgd", "momentum", "adam")), mode=mode,
-        context=context)  # fmt: skip
+        network=build,
+        inputs=[plan.x],
+        labels=labels if train else None,
+        devices=devices,
+        stages=stages,
+        micro_batches=micro,
+        train=train,
+        optimizer=draw.choice(("sgd", "momentum", "adam")),
+        mode=mode,
+        context=context,
+    )
     return RandomCase(seed, case, stage_of if stages > 1 else {}, frozen, world.annotator.careless)
 
 
 def _context(draw: random.Random, per_stage: int, full_batch: bool) -> dict:
     context: dict = {"full_batch": True} if full_batch else {}
     if draw.random() < 0.6:
-        config = draw.choice(({}, {"parallel_optimizer_threshold": 0}, {"parallel_optimizer_threshold": 0},
-                              {"parallel_optimizer_threshold": draw.choice((1, 4, 16))}))  # fmt: skip
+        config = draw.choice(
+            (
+                {},
+                {"parallel_optimizer_threshold": 0},
+                {"parallel_optimizer_threshold": 0},
+                {"parallel_optimizer_threshold": draw.choice((1, 4, 16))},
+            )
+        )
         if draw.random() < 0.3:
-            config = config | {"optimizer_weight_shard_size": draw.choice([n for n in (2, 4, 8) if n <= per_stage] or [1])}
+            config = config | {
+                "optimizer_weight_shard_size": draw.choice(
+                    [n for n in (2, 4, 8) if n <= per_stage] or [1]
+                )
+            }
         context["enable_parallel_optimizer"] = True
         if config:
             context["parallel_optimizer_config"] = config
@@ -556,8 +638,27 @@ def perceptron(world: World, rows: int) -> Plan:
     flat = draw.random() < 0.3
     shape = (rows, 4, width // 4) if flat else (rows, width)
     classes = draw.choice((8, 10, 16, 64))
-    kinds = [draw.choice(("linear", "linear", "activation", "norm", "rms", "scale", "bias", "halves", "residual", "turned", "turned", "heads", "centered", "wide"))
-             for _ in range(draw.randrange(4, 8))]  # fmt: skip
+    kinds = [
+        draw.choice(
+            (
+                "linear",
+                "linear",
+                "activation",
+                "norm",
+                "rms",
+                "scale",
+                "bias",
+                "halves",
+                "residual",
+                "turned",
+                "turned",
+                "heads",
+                "centered",
+                "wide",
+            )
+        )
+        for _ in range(draw.randrange(4, 8))
+    ]
     hidden = [draw.choice((32, 64, 128)) for _ in kinds]
 
     def cells_of() -> list[nn.Cell]:
@@ -571,8 +672,15 @@ def perceptron(world: World, rows: int) -> Plan:
                 cells.append(_square_cell(world, kind, n))
         return [*cells, Linear(world, n, classes)]
 
-    return Plan(cells_of, flat + len(kinds) + 1, np.ones(shape, np.float32), rows, classes,
-                _beside(flat, kinds), [flat + len(kinds)])
+    return Plan(
+        cells_of,
+        flat + len(kinds) + 1,
+        np.ones(shape, np.float32),
+        rows,
+        classes,
+        _beside(flat, kinds),
+        [flat + len(kinds)],
+    )
 
 
 def _beside(flat: bool, kinds: list[str]) -> set[int]:
@@ -587,8 +695,17 @@ def _beside(flat: bool, kinds: list[str]) -> set[int]:
 def _square_cell(world: World, kind: str, n: int) -> nn.Cell:
     if kind == "residual":
         return Residual(world, n, Linear(world, n, n), Activation(world, n))
-    return {"activation": Activation, "norm": LayerNorm, "rms": RmsNorm, "scale": Scale, "bias": Bias,
-            "halves": Halves, "heads": Heads, "centered": Centered, "wide": Wide}[kind](world, n)  # fmt: skip
+    return {
+        "activation": Activation,
+        "norm": LayerNorm,
+        "rms": RmsNorm,
+        "scale": Scale,
+        "bias": Bias,
+        "halves": Halves,
+        "heads": Heads,
+        "centered": Centered,
+        "wide": Wide,
+    }[kind](world, n)
 
 
 def transformer(world: World, rows: int) -> Plan:
@@ -604,8 +721,16 @@ def transformer(world: World, rows: int) -> Plan:
         cells: list[nn.Cell] = [embedding]
         for _ in range(blocks):
             cells.append(Residual(world, n, norm(world, n), Attention(world, n, heads)))
-            cells.append(Residual(world, n, norm(world, n), Linear(world, n, 2 * n), Activation(world, 2 * n),
-                                  Linear(world, 2 * n, n)))  # fmt: skip
+            cells.append(
+                Residual(
+                    world,
+                    n,
+                    norm(world, n),
+                    Linear(world, n, 2 * n),
+                    Activation(world, 2 * n),
+                    Linear(world, 2 * n, n),
+                )
+            )
         cells.append(norm(world, n))
         if end == "tied":
             return [*cells, TiedHead(world, embedding.table)]
@@ -619,5 +744,12 @@ def transformer(world: World, rows: int) -> Plan:
 
     lines = rows if end == "pool" else rows * world.tokens
     count = 2 * blocks + (4 if end == "pool" else 3)
-    return Plan(cells_of, count, np.ones((rows, world.tokens), np.int32), lines, words,
-                {1, count - 2} if end == "pool" else {1}, [1, 2, count - 1])
+    return Plan(
+        cells_of,
+        count,
+        np.ones((rows, world.tokens), np.int32),
+        lines,
+        words,
+        {1, count - 2} if end == "pool" else {1},
+        [1, 2, count - 1],
+    )
