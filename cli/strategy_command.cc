@@ -254,6 +254,11 @@ void AddStageOptions(CLI::App& command, StrategyOptions& options) {
       ->delimiter(',')
       ->check(CheckStageRule)
       ->type_name("PREFIX=STAGE");
+  command
+      .add_option("--micro-batches", options.infer.micro_batch_count,
+                  "Parts into which the pipeline deals a batch (micro_size)")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command.add_flag("--merged", options.merged, "One file for all stages");
 }
 

@@ -44,6 +44,32 @@ bool HoldsLengths(std::string_view attribute) {
   return std::find(kNames.begin(), kNames.end(), attribute) != kNames.end();
 }
 
+// `graph` with other shapes (by value) and attributes (by operator); values in their order, so that
+// they keep their ids.
+Result<Graph> Remade(const Graph& graph, const std::vector<Dims>& shapes,
+                     const std::vector<Attributes>& attributes) {
+  Graph made;
+  for (size_t id = 0; id < graph.values().size(); ++id) {
+    const Value& value = graph.values()[id];
+    const TensorType type = {value.dtype, shapes[id]};
+    if (value.role == ValueRole::kInput) made.AddInput(value.name, type);
+    if (value.role == ValueRole::kConstant) made.AddConstant(type);
+    if (value.role == ValueRole::kParameter) {
+      RELAYOUT_RETURN_IF_ERROR(made.AddParameter(value.name, type, value.trained).status());
+    }
+    if (value.role != ValueRole::kResult || value.output_index != 0) continue;
+    Operator op = graph.op(value.producer);
+    op.attributes = attributes[static_cast<size_t>(value.producer)];
+    std::vector<TensorType> results;
+    for (const ValueId output : op.outputs) {
+      results.push_back({graph.value(output).dtype, shapes[static_cast<size_t>(output)]});
+    }
+    made.AddOperator(std::move(op), results);
+  }
+  made.SetResults(graph.results());
+  return made;
+}
+
 class Growing {
  public:
   Growing(const Graph& graph, int64_t factor) : graph_(graph), factor_(factor) {
@@ -377,28 +403,41 @@ Status Growing::GrowSourcesOfInputs(OperatorId id, size_t output, const Dims& wa
              Describe(op), ToText(wanted), ToText(graph_.value(op.outputs[output]).shape)));
 }
 
-// Values in their order, so that they keep their ids.
-Result<Graph> Growing::Made() const {
-  Graph made;
-  for (size_t id = 0; id < graph_.values().size(); ++id) {
-    const Value& value = graph_.values()[id];
-    const TensorType type = {value.dtype, shapes_[id]};
-    if (value.role == ValueRole::kInput) made.AddInput(value.name, type);
-    if (value.role == ValueRole::kConstant) made.AddConstant(type);
-    if (value.role == ValueRole::kParameter) {
-      RELAYOUT_RETURN_IF_ERROR(made.AddParameter(value.name, type, value.trained).status());
-    }
-    if (value.role != ValueRole::kResult || value.output_index != 0) continue;
-    Operator op = graph_.op(value.producer);
-    op.attributes = attributes_[Index(value.producer)];
-    std::vector<TensorType> results;
-    for (const ValueId output : op.outputs) {
-      results.push_back({graph_.value(output).dtype, shapes_[Index(output)]});
-    }
-    made.AddOperator(std::move(op), results);
+Result<Graph> Growing::Made() const { return Remade(graph_, shapes_, attributes_); }
+
+// How often `now` is `before` doubled; nothing when it is not.
+std::optional<int> Doublings(int64_t now, int64_t before) {
+  int count = 0;
+  while (before > 0 && now > before) {
+    if (now % 2 != 0) return std::nullopt;
+    now /= 2;
+    ++count;
   }
-  made.SetResults(graph_.results());
-  return made;
+  if (now != before) return std::nullopt;
+  return count;
+}
+
+// Divides by `count` once for each doubling; false when that leaves a rest.
+bool Divide(int64_t& length, int doublings, int64_t count) {
+  for (int i = 0; i < doublings; ++i) {
+    if (length % count != 0) return false;
+    length /= count;
+  }
+  return true;
+}
+
+// The numbers of an operator that hold the batch, which are those that double with it.
+void DivideAttributes(const Attributes& doubled, int64_t count, Attributes& attributes) {
+  const Attributes before = attributes;
+  for (const auto& [name, value] : before.entries()) {
+    auto lengths = before.GetInts(name);
+    const auto now = doubled.GetInts(name);
+    if (!HoldsLengths(name) || !lengths || !now || now->size() != lengths->size()) continue;
+    for (size_t i = 0; i < lengths->size(); ++i) {
+      Divide((*lengths)[i], Doublings((*now)[i], (*lengths)[i]).value_or(0), count);
+    }
+    if (*lengths != before.GetInts(name)) attributes.Set(name, *std::move(lengths));
+  }
 }
 
 }  // namespace
@@ -408,6 +447,30 @@ Result<Graph> WithGlobalBatch(const Graph& graph, int64_t factor) {
   Growing growing(graph, factor);
   RELAYOUT_RETURN_IF_ERROR(growing.Run());
   return growing.Made();
+}
+
+Result<Graph> WithMicroBatches(const Graph& graph, int64_t count) {
+  RELAYOUT_CHECK(count >= 1);
+  if (count == 1) return graph;
+  RELAYOUT_ASSIGN_OR_RETURN(const Graph doubled, WithGlobalBatch(graph, 2));
+  std::vector<Dims> shapes;
+  for (size_t id = 0; id < graph.values().size(); ++id) {
+    const Dims& before = graph.values()[id].shape;
+    Dims shape = before;
+    for (size_t d = 0; d < shape.size(); ++d) {
+      const int doublings = Doublings(doubled.values()[id].shape[d], before[d]).value_or(0);
+      if (Divide(shape[d], doublings, count)) continue;
+      return InvalidInput(Format("{}: dim {} = {} cannot be dealt evenly to {} micro batches",
+                                 Describe(graph, static_cast<ValueId>(id)), d, before[d], count));
+    }
+    shapes.push_back(shape);
+  }
+  std::vector<Attributes> attributes;
+  for (size_t id = 0; id < graph.operators().size(); ++id) {
+    attributes.push_back(graph.operators()[id].attributes);
+    DivideAttributes(doubled.operators()[id].attributes, count, attributes.back());
+  }
+  return Remade(graph, shapes, attributes);
 }
 
 }  // namespace relayout

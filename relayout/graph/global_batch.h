@@ -41,4 +41,10 @@ namespace relayout {
 // @pre factor >= 1
 Result<Graph> WithGlobalBatch(const Graph& graph, int64_t factor);
 
+// The same network for one of `count` micro batches, into which a pipeline deals the batch: what is
+// the batch in WithGlobalBatch's eyes becomes so many times shorter.
+// Fails as that does, and when a length does not divide; names the tensor and both numbers.
+// @pre count >= 1
+Result<Graph> WithMicroBatches(const Graph& graph, int64_t count);
+
 }  // namespace relayout

@@ -68,6 +68,9 @@ void ExpectGrows(const char* what, const std::vector<int64_t>& batches, const Au
       ASSERT_TRUE(grown.ok()) << what << " " << batch << " " << grown.status().message();
       EXPECT_EQ(ShapesOf(*grown), ShapesOf(large.graph)) << what << " " << batch << "*" << factor;
       EXPECT_EQ(grown->operators().size(), small.graph.operators().size());
+      const Result<Graph> dealt = WithMicroBatches(large.graph, factor);
+      ASSERT_TRUE(dealt.ok()) << what << " " << batch << " " << dealt.status().message();
+      EXPECT_EQ(ShapesOf(*dealt), ShapesOf(small.graph)) << what << " " << batch << "/" << factor;
     }
   }
 }
@@ -219,6 +222,16 @@ TEST(GlobalBatch, Errors) {
             }),
             "for 2 times the batch: Mystery 'the op': the shapes of results are not known for this "
             "type of operator");
+}
+
+TEST(MicroBatches, MustDivideTheBatch) {
+  Net net;
+  net.Op("ReLU", {net.In("f32[12,4]")});
+  EXPECT_TRUE(WithMicroBatches(net.graph, 4).ok());
+  const auto dealt = WithMicroBatches(net.graph, 5);
+  ASSERT_FALSE(dealt.ok());
+  EXPECT_EQ(dealt.status().message(),
+            "input 'x': dim 0 = 12 cannot be dealt evenly to 5 micro batches");
 }
 
 }  // namespace

@@ -27,6 +27,9 @@ Status CheckOptions(const InferOptions& options) {
     return InvalidInput(
         Format("{}, but nothing says which cell is in which", Count(options.stage_count, "stage")));
   }
+  if (options.micro_batch_count < 1) {
+    return InvalidInput(Format("{} micro batches", options.micro_batch_count));
+  }
   const OptimizerParallel& parallel = options.optimizer_parallel;
   if (parallel.threshold_kib < 0) {
     return InvalidInput(Format("the optimizer's threshold is {} KiB", parallel.threshold_kib));
@@ -102,6 +105,10 @@ Result<InferredStrategy> InferStrategy(const Graph& graph, const InferOptions& o
   InferredStrategy inferred;
   RELAYOUT_ASSIGN_OR_RETURN(inferred.graph,
                             WithGlobalBatch(graph, options.full_batch ? 1 : device_count));
+  if (options.training && options.stage_count > 1) {
+    RELAYOUT_ASSIGN_OR_RETURN(inferred.graph,
+                              WithMicroBatches(inferred.graph, options.micro_batch_count));
+  }
   RELAYOUT_RETURN_IF_ERROR(Freeze(options.frozen, inferred.graph));
   RELAYOUT_ASSIGN_OR_RETURN(inferred.stage_of,
                             AssignStages(inferred.graph, options.stage_rules, options.stage_count));
