@@ -22,7 +22,7 @@ void BindCheckpoint(nanobind::module_& module);  // open
 void BindMindSpore(nanobind::module_& module);   // MindSpore's files, uninterpreted
 void BindStrategy(nanobind::module_& module);    // strategies, layouts, rank lists, merging
 
-void BindNetwork(nanobind::module_& module);     // networks, and the strategies inferred for them
+void BindNetwork(nanobind::module_& module);  // networks, and the strategies inferred for them
 
 void BindWorld(nanobind::module_& module);  // the processes of mpirun
 

@@ -21,24 +21,17 @@ bool Grew(const Dims& before, const Dims& after, size_t dim) {
   return dim < before.size() && before[dim] != after[dim];
 }
 
-// What FollowBatch works on.
-struct Change {
-  const Operator& op;
-  const Dims& before;  // Of input 0.
-  const Dims& after;
-  const Dims& result;  // Before.
-  const BatchPlace& place;
-  int64_t factor;
+Ints Given(const BatchChange& change, std::string_view name) {
+  return change.attributes.GetInts(name).value_or(Ints());
+}
 
-  Ints Given(std::string_view name) const { return op.attributes.GetInts(name).value_or(Ints()); }
-  size_t GivenAxis(std::string_view name) const {
-    const int64_t axis = op.attributes.GetInt(name, 0);
-    return static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(before.size()) : axis);
-  }
-};
+size_t GivenAxis(const BatchChange& change, std::string_view name) {
+  const int64_t axis = change.attributes.GetInt(name, 0);
+  return static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(change.before.size()) : axis);
+}
 
-void FollowReshape(const Change& change, Attributes& attributes) {
-  const Ints written = change.Given("shape");
+void FollowReshape(const BatchChange& change, Attributes& attributes) {
+  const Ints written = Given(change, "shape");
   if (written.size() != change.result.size()) return;
   const std::optional<size_t> dim = DimOfBatch(
       change.result, ElementsOutside(change.before, change.place), change.place.length, written);
@@ -48,8 +41,8 @@ void FollowReshape(const Change& change, Attributes& attributes) {
   attributes.Set("shape", target);
 }
 
-void FollowBroadcast(const Change& change, Attributes& attributes) {
-  Ints target = change.Given("shape");
+void FollowBroadcast(const BatchChange& change, Attributes& attributes) {
+  Ints target = Given(change, "shape");
   if (target.size() < change.before.size()) return;
   const size_t added = target.size() - change.before.size();
   for (size_t d = 0; d < change.before.size(); ++d) {
@@ -60,15 +53,15 @@ void FollowBroadcast(const Change& change, Attributes& attributes) {
 }
 
 // A dim that was cut off at its end still is; what began at some part of it still does.
-void FollowEnd(const Change& change, size_t dim, int64_t& begin, int64_t& end) {
+void FollowEnd(const BatchChange& change, size_t dim, int64_t& begin, int64_t& end) {
   if (!Grew(change.before, change.after, dim) || end < change.before[dim]) return;
   end = change.after[dim];
   if (begin > 0) begin = Times(begin, change.factor);
 }
 
-void FollowStridedSlice(const Change& change, Attributes& attributes) {
-  Ints begin = change.Given("begin");
-  Ints end = change.Given("end");
+void FollowStridedSlice(const BatchChange& change, Attributes& attributes) {
+  Ints begin = Given(change, "begin");
+  Ints end = Given(change, "end");
   if (begin.size() != end.size() || begin.size() > kMaxDims) return;
   const auto bit = [&](std::string_view mask, size_t entry) {
     return ((attributes.GetInt(mask, 0) >> entry) & 1) != 0;
@@ -89,9 +82,9 @@ void FollowStridedSlice(const Change& change, Attributes& attributes) {
   attributes.Set("end", end);
 }
 
-void FollowSlice(const Change& change, Attributes& attributes) {
-  const Ints begin = change.Given("begin");
-  Ints size = change.Given("size");
+void FollowSlice(const BatchChange& change, Attributes& attributes) {
+  const Ints begin = Given(change, "begin");
+  Ints size = Given(change, "size");
   for (size_t d = 0; d < std::min(begin.size(), size.size()); ++d) {
     if (!Grew(change.before, change.after, d)) continue;
     if (begin[d] == 0 && size[d] == change.before[d]) size[d] = change.after[d];
@@ -99,23 +92,23 @@ void FollowSlice(const Change& change, Attributes& attributes) {
   attributes.Set("size", size);
 }
 
-void FollowSliceExt(const Change& change, Attributes& attributes) {
+void FollowSliceExt(const BatchChange& change, Attributes& attributes) {
   int64_t begin = attributes.GetInt("start", 0);
   int64_t end = attributes.GetInt("end", INT64_MAX);
-  FollowEnd(change, change.GivenAxis("dim"), begin, end);
+  FollowEnd(change, GivenAxis(change, "dim"), begin, end);
   attributes.Set("start", begin);
   attributes.Set("end", end);
 }
 
 // Pieces of the batch grow as it does.
-void FollowSplit(const Change& change, Attributes& attributes) {
-  if (!Grew(change.before, change.after, change.GivenAxis("dim"))) return;
-  Ints sizes = change.Given("split_size");
+void FollowSplit(const BatchChange& change, Attributes& attributes) {
+  if (!Grew(change.before, change.after, GivenAxis(change, "dim"))) return;
+  Ints sizes = Given(change, "split_size");
   for (int64_t& size : sizes) size = Times(size, change.factor);
   attributes.Set("split_size", sizes);
 }
 
-using Follow = void (*)(const Change& change, Attributes& attributes);
+using Follow = void (*)(const BatchChange& change, Attributes& attributes);
 
 Follow FollowOf(std::string_view type) {
   struct Entry {
@@ -171,13 +164,9 @@ int64_t ElementsOutside(const Dims& shape, const BatchPlace& place) {
   return count;
 }
 
-Attributes FollowBatch(const Operator& op, const std::vector<TensorType>& inputs,
-                       const Dims& result, const std::vector<TensorType>& grown,
-                       const BatchPlace& place, int64_t factor) {
-  Attributes attributes = op.attributes;
-  if (const Follow follow = FollowOf(op.type)) {
-    follow({op, inputs[0].shape, grown[0].shape, result, place, factor}, attributes);
-  }
+Attributes FollowBatch(const BatchChange& change) {
+  Attributes attributes = change.attributes;
+  if (const Follow follow = FollowOf(change.type)) follow(change, attributes);
   return attributes;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "relayout/base/dims.h"
@@ -34,10 +35,20 @@ bool KeepsOrder(std::string_view type);
 // Elements of a tensor of `shape` outside of its batch.
 int64_t ElementsOutside(const Dims& shape, const BatchPlace& place);
 
-// The attributes of `op` for inputs `grown`, of which input 0 has its batch at `place`. `inputs`
-// and `result` are the exported shapes of its inputs and of its first result.
-Attributes FollowBatch(const Operator& op, const std::vector<TensorType>& inputs,
-                       const Dims& result, const std::vector<TensorType>& grown,
-                       const BatchPlace& place, int64_t factor);
+// An operator whose first input has grown.
+struct BatchChange {
+  std::string_view type;
+  const Attributes& attributes;
+  // The exported shape of its first input, and the one now.
+  const Dims& before;
+  const Dims& after;
+  // The exported shape of its first result.
+  const Dims& result;
+  const BatchPlace& place;  // In the first input.
+  int64_t factor = 1;
+};
+
+// The attributes that the operator has then.
+Attributes FollowBatch(const BatchChange& change);
 
 }  // namespace relayout

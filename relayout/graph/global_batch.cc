@@ -72,7 +72,8 @@ Result<Graph> Remade(const Graph& graph, const std::vector<Dims>& shapes,
 
 class Growing {
  public:
-  Growing(const Graph& graph, int64_t factor) : graph_(graph), factor_(factor) {
+  Growing(const Graph& graph, int64_t factor)
+      : graph_(graph), factor_(factor), uses_(graph.Uses()) {
     for (const Value& value : graph.values()) shapes_.push_back(value.shape);
     for (const Operator& op : graph.operators()) attributes_.push_back(op.attributes);
     sources_ = shapes_;
@@ -88,10 +89,14 @@ class Growing {
   bool IsBatchOfOne() const;
   // With an exported batch of 1, what broadcast something to it did nothing.
   void GrowIdleBroadcasts();
-  // One walk; false when something that it met earlier has to grow and it must start again.
+  // Walks on from operator `next_`; false when something that it met earlier has to grow, and it
+  // must go on from there.
   Result<bool> Walk();
+  // As if operators from `next_` on had not been met.
+  void Forget();
+  // Where inputs and constants hold the batch.
+  void PlaceSource(ValueId id);
   Result<bool> Follow(OperatorId id);
-  std::vector<TensorType> TypesBefore(const Operator& op) const;
   std::vector<TensorType> TypesNow(const Operator& op) const;
   bool IsGrown(ValueId id) const { return shapes_[Index(id)] != graph_.value(id).shape; }
   // A parameter is as long as it is.
@@ -110,6 +115,7 @@ class Growing {
   std::vector<std::vector<InputDim>> Candidates(const Operator& op) const;
   std::vector<TensorType> Lengthened(std::vector<TensorType> types,
                                      const std::vector<InputDim>& dims) const;
+  void GoOnFrom(OperatorId id) { next_ = std::min(next_, Index(id)); }
   // Makes dim `dim` of a value grow at its source.
   Status GrowSource(ValueId id, size_t dim);
   bool GrowAttribute(OperatorId id, size_t output, const Dims& wanted);
@@ -123,19 +129,21 @@ class Growing {
   std::vector<Dims> shapes_;
   std::vector<std::optional<BatchPlace>> places_;
   std::vector<Attributes> attributes_;  // By operator.
-  // What a walk starts from: with the sources that have grown.
+  // The same without what a walk adds: the sources that have grown.
   std::vector<Dims> sources_;
   std::vector<Attributes> source_attributes_;
+  size_t next_ = 0;
+  const std::vector<std::vector<Graph::Use>> uses_;
 };
 
 Status Growing::GrowInputs() {
   for (const ValueId id : graph_.inputs()) {
     Dims& shape = sources_[Index(id)];
-    const std::optional<int64_t> length =
-        shape.empty() ? std::nullopt : CheckedMul(shape[0], factor_);
+    if (shape.empty()) continue;
+    const std::optional<int64_t> length = CheckedMul(shape[0], factor_);
     if (!length) {
-      return InvalidInput(Format("{} {} has no dim 0 that could be {} times as long",
-                                 Describe(graph_, id), ToText(shape), factor_));
+      return InvalidInput(
+          Format("{} {} cannot be {} times as long", Describe(graph_, id), ToText(shape), factor_));
     }
     shape[0] = *length;
   }
@@ -144,7 +152,8 @@ Status Growing::GrowInputs() {
 
 bool Growing::IsBatchOfOne() const {
   for (const ValueId id : graph_.inputs()) {
-    if (graph_.value(id).shape[0] != 1) return false;
+    const Dims& shape = graph_.value(id).shape;
+    if (!shape.empty() && shape[0] != 1) return false;
   }
   return true;
 }
@@ -166,6 +175,8 @@ Status Growing::Run() {
   if (factor_ == 1) return OkStatus();
   RELAYOUT_RETURN_IF_ERROR(GrowInputs());
   if (IsBatchOfOne()) GrowIdleBroadcasts();
+  places_.resize(shapes_.size());
+  for (const ValueId id : graph_.inputs()) PlaceSource(id);
   // Each further walk begins with one more source grown; values bound them.
   for (size_t walk = 0; walk <= graph_.values().size(); ++walk) {
     const Result<bool> done = Walk();
@@ -181,29 +192,31 @@ Status Growing::Run() {
   return Unsupported(Format("no shapes fit together for {} times the batch", factor_));
 }
 
-Result<bool> Growing::Walk() {
-  shapes_ = sources_;
-  attributes_ = source_attributes_;
-  places_.assign(shapes_.size(), std::nullopt);
-  for (size_t id = 0; id < shapes_.size(); ++id) {
-    const Value& value = graph_.values()[id];
-    if (value.role == ValueRole::kResult || shapes_[id] == value.shape) continue;
-    for (size_t d = value.shape.size(); d-- > 0;) {
-      if (shapes_[id][d] != value.shape[d]) places_[id] = BatchPlace{value.shape[d], d, 1};
+void Growing::PlaceSource(ValueId id) {
+  const Dims& before = graph_.value(id).shape;
+  shapes_[Index(id)] = sources_[Index(id)];
+  for (size_t d = before.size(); d-- > 0;) {
+    if (sources_[Index(id)][d] != before[d]) places_[Index(id)] = BatchPlace{before[d], d, 1};
+  }
+}
+
+void Growing::Forget() {
+  for (size_t id = next_; id < graph_.operators().size(); ++id) {
+    attributes_[id] = source_attributes_[id];
+    for (const ValueId output : graph_.operators()[id].outputs) {
+      shapes_[Index(output)] = graph_.value(output).shape;
+      places_[Index(output)].reset();
     }
   }
-  for (size_t id = 0; id < graph_.operators().size(); ++id) {
-    RELAYOUT_ASSIGN_OR_RETURN(const bool fits, Follow(static_cast<OperatorId>(id)));
+}
+
+Result<bool> Growing::Walk() {
+  Forget();
+  for (; next_ < graph_.operators().size(); ++next_) {
+    RELAYOUT_ASSIGN_OR_RETURN(const bool fits, Follow(static_cast<OperatorId>(next_)));
     if (!fits) return false;
   }
   return true;
-}
-
-std::vector<TensorType> Growing::TypesBefore(const Operator& op) const {
-  std::vector<TensorType> types;
-  for (const ValueId id : op.inputs)
-    types.push_back({graph_.value(id).dtype, graph_.value(id).shape});
-  return types;
 }
 
 std::vector<TensorType> Growing::TypesNow(const Operator& op) const {
@@ -221,34 +234,36 @@ bool Growing::HasGrownInput(const Operator& op) const {
 
 Attributes Growing::AttributesFor(OperatorId id, const std::vector<TensorType>& types) const {
   const Operator& op = graph_.op(id);
-  if (op.inputs.empty() || op.outputs.empty()) return source_attributes_[Index(id)];
-  Operator changed;
-  changed.type = op.type;
-  changed.attributes = source_attributes_[Index(id)];
+  const Attributes& source = source_attributes_[Index(id)];
+  if (op.inputs.empty() || op.outputs.empty()) return source;
   const Dims& before = graph_.value(op.inputs[0]).shape;
   std::optional<BatchPlace> place = places_[Index(op.inputs[0])];
   for (size_t d = before.size(); !place && d-- > 0;) {
     if (types[0].shape[d] != before[d]) place = BatchPlace{before[d], d, 1};
   }
-  if (!place) return changed.attributes;
-  return FollowBatch(changed, TypesBefore(op), graph_.value(op.outputs[0]).shape, types, *place,
-                     factor_);
+  if (!place) return source;
+  return FollowBatch({.type = op.type,
+                      .attributes = source,
+                      .before = before,
+                      .after = types[0].shape,
+                      .result = graph_.value(op.outputs[0]).shape,
+                      .place = *place,
+                      .factor = factor_});
 }
 
 Result<std::vector<TensorType>> Growing::ResultsFor(OperatorId id, const Attributes& attributes,
                                                     const std::vector<TensorType>& types) const {
-  Operator changed = graph_.op(id);
-  changed.attributes = attributes;
-  RELAYOUT_ASSIGN_OR_RETURN(std::vector<TensorType> results, ResultTypes(changed, types));
-  if (results.size() != changed.outputs.size()) {
-    return Unsupported(Format("{}: makes {} now, and {} as it was exported", Describe(changed),
+  const Operator& op = graph_.op(id);
+  RELAYOUT_ASSIGN_OR_RETURN(std::vector<TensorType> results, ResultTypes(op, attributes, types));
+  if (results.size() != op.outputs.size()) {
+    return Unsupported(Format("{}: makes {} now, and {} as it was exported", Describe(op),
                               Count(static_cast<int64_t>(results.size()), "tensor"),
-                              changed.outputs.size()));
+                              op.outputs.size()));
   }
   for (size_t i = 0; i < results.size(); ++i) {
-    const Dims& before = graph_.value(changed.outputs[i]).shape;
+    const Dims& before = graph_.value(op.outputs[i]).shape;
     if (IsMultiple(results[i].shape, before, factor_)) continue;
-    return Unsupported(Format("{}: makes {} now, and {} as it was exported", Describe(changed),
+    return Unsupported(Format("{}: makes {} now, and {} as it was exported", Describe(op),
                               ToText(results[i].shape), ToText(before)));
   }
   return results;
@@ -355,6 +370,8 @@ Status Growing::GrowSource(ValueId id, size_t dim) {
   wanted[dim] = CheckedMul(wanted[dim], factor_).value_or(wanted[dim]);
   if (value.role == ValueRole::kConstant) {
     sources_[Index(id)] = wanted;
+    PlaceSource(id);
+    GoOnFrom(uses_[Index(id)].front().user);
     return OkStatus();
   }
   if (value.role == ValueRole::kResult && !HasGrownInput(graph_.op(value.producer))) {
@@ -380,6 +397,7 @@ bool Growing::GrowAttribute(OperatorId id, size_t output, const Dims& wanted) {
       const Result<std::vector<TensorType>> results = ResultsFor(id, attributes, types);
       if (!results.ok() || (*results)[output].shape != wanted) continue;
       source_attributes_[Index(id)] = std::move(attributes);
+      GoOnFrom(id);
       return true;
     }
   }

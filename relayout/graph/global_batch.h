@@ -13,7 +13,7 @@
 //
 // # What is assumed
 //
-// * Dim 0 of every input is the batch.
+// * Dim 0 of every input is the batch; inputs without dims stay.
 // * An exported network holds numbers where its author wrote -1 or x.shape[0], as above. A number
 //   is taken to have come from the batch when the network holds together with it and not without:
 //   - A Reshape's target grows where the batch is in the order of the elements. Of several dims

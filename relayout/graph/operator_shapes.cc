@@ -49,9 +49,14 @@ Status UnknownType(const Operator& op) {
 
 Result<std::vector<TensorType>> ResultTypes(const Operator& op,
                                             const std::vector<TensorType>& inputs) {
+  return ResultTypes(op, op.attributes, inputs);
+}
+
+Result<std::vector<TensorType>> ResultTypes(const Operator& op, const Attributes& attributes,
+                                            const std::vector<TensorType>& inputs) {
   const ShapeRule* const rule = FindShapeRule(op.type);
   if (rule == nullptr) return UnknownType(op);
-  return rule->results(ShapeCall(op, inputs));
+  return rule->results(ShapeCall(op, attributes, inputs));
 }
 
 bool HasResultTypes(std::string_view type) { return FindShapeRule(type) != nullptr; }

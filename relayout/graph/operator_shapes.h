@@ -29,6 +29,9 @@ namespace relayout {
 //   MatMul 'Default/layer1-Dense/MatMul-op0': 784 columns of [32,784] against 512 rows of [512,10]
 Result<std::vector<TensorType>> ResultTypes(const Operator& op,
                                             const std::vector<TensorType>& inputs);
+// The same with `attributes` for its own.
+Result<std::vector<TensorType>> ResultTypes(const Operator& op, const Attributes& attributes,
+                                            const std::vector<TensorType>& inputs);
 
 // Whether ResultTypes knows operators of this type.
 bool HasResultTypes(std::string_view type);

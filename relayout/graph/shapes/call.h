@@ -18,8 +18,9 @@ namespace relayout {
 
 class ShapeCall {
  public:
-  // Both outlive the call.
-  ShapeCall(const Operator& op, const std::vector<TensorType>& inputs) : op_(op), inputs_(inputs) {}
+  // All outlive the call. The operator's own attributes are not looked at.
+  ShapeCall(const Operator& op, const Attributes& attributes, const std::vector<TensorType>& inputs)
+      : op_(op), attributes_(attributes), inputs_(inputs) {}
 
   size_t count() const { return inputs_.size(); }
   const TensorType& input(size_t i) const { return inputs_[i]; }
@@ -27,10 +28,10 @@ class ShapeCall {
   size_t dim_count(size_t i) const { return inputs_[i].shape.size(); }
   DType dtype(size_t i) const { return inputs_[i].dtype; }
   const std::vector<TensorType>& inputs() const { return inputs_; }
-  const Attributes& attributes() const { return op_.attributes; }
+  const Attributes& attributes() const { return attributes_; }
 
   // The same operator on other inputs.
-  ShapeCall On(const std::vector<TensorType>& inputs) const { return {op_, inputs}; }
+  ShapeCall On(const std::vector<TensorType>& inputs) const { return {op_, attributes_, inputs}; }
 
   // An error that begins with the operator's name.
   Status Fail(std::string_view message) const;
@@ -57,6 +58,7 @@ class ShapeCall {
 
  private:
   const Operator& op_;
+  const Attributes& attributes_;
   const std::vector<TensorType>& inputs_;
 };
 
