@@ -201,9 +201,8 @@ class Strategies(Case):
         wanted = relayout.load_strategy(folder / "save_8_0.ckpt")
         self.assertEqual(layouts(inferred.strategy), layouts(wanted))
         # Exported for the batch of one device, 1.
-        network = relayout.read_mindir(folder / "infer_4.mindir").with_batch(4)
         inferred = relayout.infer_strategy(
-            network, devices=4, phase="predict", optimizer_parallel=True, full_batch=True
+            folder / "infer_4.mindir", devices=4, phase="predict", optimizer_parallel=True
         )
         wanted = relayout.load_strategy(folder / "infer_4_0.ckpt")
         self.assertEqual(layouts(inferred.strategy), layouts(wanted))
