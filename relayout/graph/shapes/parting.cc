@@ -51,8 +51,8 @@ Result<ResultTypeList> PiecesOf(const ShapeCall& call, size_t axis, int64_t size
         Format("cannot cut dim {} of {} into pieces of {}", axis, ToText(call.shape(0)), size));
   }
   std::vector<int64_t> lengths;
-  for (int64_t begin = 0; begin < length; begin += size) {
-    lengths.push_back(std::min(size, length - begin));
+  for (int64_t left = length; left > 0; left -= lengths.back()) {
+    lengths.push_back(std::min(size, left));
   }
   return Pieces(call, axis, lengths);
 }
@@ -237,9 +237,11 @@ Result<ResultTypeList> Slice(const ShapeCall& call) {
   bool fits = begin.size() == result.shape.size() && size.size() == begin.size();
   for (size_t d = 0; fits && d < begin.size(); ++d) {
     const int64_t whole = result.shape[d];
-    result.shape[d] = size[d] == -1 ? whole - begin[d] : size[d];
-    fits = begin[d] >= 0 && begin[d] <= whole && result.shape[d] >= 0 &&
-           result.shape[d] <= whole - begin[d];
+    fits = begin[d] >= 0 && begin[d] <= whole;
+    if (!fits) break;
+    const int64_t left = whole - begin[d];
+    result.shape[d] = size[d] == -1 ? left : size[d];
+    fits = result.shape[d] >= 0 && result.shape[d] <= left;
   }
   if (!fits) {
     return call.Fail(Format("begin {} and size {} are not within {}", TextOf(begin), TextOf(size),
