@@ -155,24 +155,32 @@ int Candidates::Number(const Layout& layout) {
   return found->second;
 }
 
+const Candidates::Pair& Candidates::PairOf(int from, int to) {
+  const auto a = static_cast<size_t>(from);
+  const auto b = static_cast<size_t>(to);
+  pair_index_.resize(numbered_.size() * numbered_.size(), -1);
+  int32_t& index = pair_index_[a * numbered_.size() + b];
+  if (index < 0) {
+    const int64_t devices_per_node = model_->machine().devices_per_node;
+    const Movement there = MovementBetween(numbered_[a], numbered_[b], devices_per_node);
+    const Movement back = MovementBetween(numbered_[b], numbered_[a], devices_per_node);
+    index = static_cast<int32_t>(pairs_.size());
+    pairs_.push_back({there.fraction > 0 || back.fraction > 0, model_->SecondsOf(there),
+                      model_->SecondsOf(back)});
+  }
+  return pairs_[static_cast<size_t>(index)];
+}
+
 double Candidates::EdgeSeconds(const CostModel::Edge& edge, size_t from, size_t to) {
   const CandidateList& maker = Of(edge.from);
   const auto output = static_cast<size_t>(edge.output);
   const int a = edge.shared_parameter ? maker.inputs[from][output] : maker.outputs[from][output];
   const int b = Of(edge.to).inputs[to][static_cast<size_t>(edge.input)];
   if (a == b) return 0;
-  const uint64_t key = static_cast<uint64_t>(a) << 32 | static_cast<uint64_t>(b);
-  auto found = pairs_.find(key);
-  if (found == pairs_.end()) {
-    const Layout& from_layout = numbered_[static_cast<size_t>(a)];
-    const Layout& to_layout = numbered_[static_cast<size_t>(b)];
-    const int64_t devices_per_node = model_->machine().devices_per_node;
-    found = pairs_
-                .emplace(key, Pair{MovementBetween(from_layout, to_layout, devices_per_node),
-                                   MovementBetween(to_layout, from_layout, devices_per_node)})
-                .first;
-  }
-  return model_->CostOf(edge, found->second.there, found->second.back).total();
+  const Pair& pair = PairOf(a, b);
+  if (edge.shared_parameter) return pair.differs ? kDisagreementSeconds : 0;
+  const double forward = pair.there.fixed + edge.bytes * pair.there.per_byte;
+  return edge.has_backward ? forward + pair.back.fixed + edge.bytes * pair.back.per_byte : forward;
 }
 
 }  // namespace relayout

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -52,21 +53,26 @@ class Candidates {
   double EdgeSeconds(const CostModel::Edge& edge, size_t from, size_t to);
 
  private:
+  // What moves between two numbered layouts, priced.
   struct Pair {
-    Movement there;
-    Movement back;
+    bool differs = false;
+    CostModel::LinearSeconds there;
+    CostModel::LinearSeconds back;
   };
 
   Candidates(const CostModel& model, int64_t device_count);
   Result<CandidateList> ListFor(OperatorId id);
   int Number(const Layout& layout);
+  const Pair& PairOf(int from, int to);
 
   const CostModel* model_;
   int64_t device_count_;
   std::vector<std::shared_ptr<const CandidateList>> lists_;  // By OperatorId.
   std::unordered_map<std::string, int> number_of_;           // By what cuts each dim.
   std::vector<Layout> numbered_;
-  std::unordered_map<uint64_t, Pair> pairs_;
+  // By number of the one times how many there are plus number of the other; below 0: not known.
+  std::vector<int32_t> pair_index_;
+  std::vector<Pair> pairs_;
 };
 
 }  // namespace relayout

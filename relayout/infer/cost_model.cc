@@ -103,12 +103,15 @@ CostModel::CostModel(const Graph& graph, const MachineModel& machine, const Cost
       const ValueId input = op.inputs[static_cast<size_t>(i)];
       const Value& value = graph.value(input);
       Graph::Use& first = first_use_[static_cast<size_t>(input)];
+      const double bytes = WholeBytes(input);
       if (value.role == ValueRole::kResult) {
-        edges_.push_back({value.producer, id, input, value.output_index, i, false});
+        const bool has_backward = options.training && needs_gradient_[static_cast<size_t>(input)];
+        edges_.push_back(
+            {value.producer, id, input, value.output_index, i, false, bytes, has_backward});
       } else if (value.role == ValueRole::kParameter && first.user == kNoId) {
         first = {id, i};
       } else if (value.role == ValueRole::kParameter) {
-        edges_.push_back({first.user, id, input, first.input, i, true});
+        edges_.push_back({first.user, id, input, first.input, i, true, bytes, false});
       }
     }
   }
@@ -133,8 +136,12 @@ double CostModel::GatherSeconds(double bytes, int64_t group_size, bool crosses_n
   if (group_size <= 1 || bytes <= 0) return 0;
   const double bandwidth =
       crosses_nodes ? machine_.bytes_between_nodes : machine_.bytes_within_node;
+  return bytes / bandwidth + StartSeconds(group_size);
+}
+
+double CostModel::StartSeconds(int64_t group_size) const {
   const auto steps = std::bit_width(static_cast<uint64_t>(group_size - 1));
-  return bytes / bandwidth + machine_.message_seconds * static_cast<double>(steps);
+  return machine_.message_seconds * static_cast<double>(steps);
 }
 
 double CostModel::ReduceSeconds(double bytes, int64_t group_size, bool crosses_nodes) const {
@@ -277,12 +284,20 @@ EdgeCost CostModel::CostOf(const Edge& edge, const Movement& there, const Moveme
     cost.disagreement = there.fraction > 0 || back.fraction > 0;
     return cost;
   }
-  const double bytes = WholeBytes(edge.value);
-  cost.forward = GatherSeconds(there.fraction * bytes, there.group_size, there.crosses_nodes);
-  if (options_.training && needs_gradient_[static_cast<size_t>(edge.value)]) {
-    cost.backward = GatherSeconds(back.fraction * bytes, back.group_size, back.crosses_nodes);
+  const LinearSeconds forward = SecondsOf(there);
+  cost.forward = forward.fixed + edge.bytes * forward.per_byte;
+  if (edge.has_backward) {
+    const LinearSeconds backward = SecondsOf(back);
+    cost.backward = backward.fixed + edge.bytes * backward.per_byte;
   }
   return cost;
+}
+
+CostModel::LinearSeconds CostModel::SecondsOf(const Movement& movement) const {
+  if (movement.fraction <= 0 || movement.group_size <= 1) return {};
+  const double bandwidth =
+      movement.crosses_nodes ? machine_.bytes_between_nodes : machine_.bytes_within_node;
+  return {StartSeconds(movement.group_size), movement.fraction / bandwidth};
 }
 
 const Layout& CostModel::From(const Edge& edge, const OperatorLayout& from) {
@@ -323,14 +338,18 @@ CostTable Price(const CostModel& model, const std::vector<OperatorLayout>& layou
   CostTable table;
   for (size_t id = 0; id < layouts.size(); ++id) {
     table.operators.push_back(model.CostOf(static_cast<OperatorId>(id), layouts[id]));
-    table.seconds += table.operators.back().total();
+    const OperatorCost& cost = table.operators.back();
+    table.seconds += cost.total();
+    table.step_seconds += cost.total() - cost.memory;
     table.bytes_kept += table.operators.back().bytes_kept;
   }
   for (const CostModel::Edge& edge : model.edges()) {
     table.edges.push_back(
         model.CostOf(edge, CostModel::From(edge, layouts[static_cast<size_t>(edge.from)]),
                      CostModel::To(edge, layouts[static_cast<size_t>(edge.to)])));
-    table.seconds += table.edges.back().total();
+    const EdgeCost& cost = table.edges.back();
+    table.seconds += cost.total();
+    table.step_seconds += cost.forward + cost.backward;
   }
   return table;
 }

@@ -108,6 +108,7 @@ struct CostTable {
   std::vector<OperatorCost> operators;  // By OperatorId.
   std::vector<EdgeCost> edges;          // By user, then by its input.
   double seconds = 0;                   // Of everything, memory's price and disagreements included.
+  double step_seconds = 0;              // Of a step: without these two.
   double bytes_kept = 0;                // On each device.
 };
 
@@ -122,6 +123,8 @@ class CostModel {
     int32_t output = 0;  // Of `from`; of its inputs for a parameter.
     int32_t input = 0;   // Of `to`.
     bool shared_parameter = false;
+    double bytes = 0;           // Of the whole tensor.
+    bool has_backward = false;  // A gradient comes back.
   };
 
   CostModel(const Graph& graph, const MachineModel& machine, const CostOptions& options);
@@ -135,6 +138,13 @@ class CostModel {
   EdgeCost CostOf(const Edge& edge, const Layout& from, const Layout& to) const;
   // The same when it is known what moves there, and back.
   EdgeCost CostOf(const Edge& edge, const Movement& there, const Movement& back) const;
+  // What a movement costs for a tensor of n bytes: fixed + n * per_byte.
+  struct LinearSeconds {
+    double fixed = 0;
+    double per_byte = 0;
+  };
+  LinearSeconds SecondsOf(const Movement& movement) const;
+
   // The layout at either end of an edge.
   static const Layout& From(const Edge& edge, const OperatorLayout& from);
   static const Layout& To(const Edge& edge, const OperatorLayout& to);
@@ -145,6 +155,7 @@ class CostModel {
 
  private:
   bool IsView(const Operator& op) const;
+  double StartSeconds(int64_t group_size) const;
   double GatherSeconds(double bytes, int64_t group_size, bool crosses_nodes) const;
   double ReduceSeconds(double bytes, int64_t group_size, bool crosses_nodes) const;
   // Reduces a tensor over the axes of `working` that its layout does not have.

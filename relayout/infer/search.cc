@@ -19,15 +19,18 @@ using Choices = std::vector<size_t>;
 using ShortLists = std::vector<std::vector<size_t>>;
 
 constexpr int kMostRounds = 12;
+// A round that gains less is the last one.
+constexpr double kLeastProgress = 1e-3;
+// Rounds are many: each gets a part of the work that a search over everything may take.
+constexpr double kRoundsPart = 0.25;
 constexpr int kMostPrices = 12;
 constexpr size_t kLongestShortList = 64;
 
 class Searcher {
  public:
-  Searcher(Candidates& candidates, double seconds_per_byte_kept, double work_limit)
+  Searcher(Candidates& candidates, double work_limit)
       : candidates_(candidates),
         model_(candidates.model()),
-        seconds_per_byte_kept_(seconds_per_byte_kept),
         work_limit_(work_limit),
         touching_(operator_count()) {
     for (const CostModel::Edge& edge : model_.edges()) {
@@ -42,23 +45,29 @@ class Searcher {
     int rounds = 0;
   };
 
-  Found Run() {
+  // May be called with one price after another.
+  Found Run(double seconds_per_byte_kept) {
+    seconds_per_byte_kept_ = seconds_per_byte_kept;
     const ShortLists everything = AllCandidates();
-    if (Fits(everything)) return {Cheapest(everything), !IsPruned(), 0};
-    std::vector<Choices> seeds = Seeds();
+    if (Fits(everything, work_limit_)) return {Cheapest(everything), !IsPruned(), 0};
+    if (seeds_.empty()) seeds_ = Seeds();
     Found found;
     found.choices = *std::min_element(
-        seeds.begin(), seeds.end(),
+        seeds_.begin(), seeds_.end(),
         [this](const Choices& a, const Choices& b) { return Total(a) < Total(b); });
     for (double cost = Total(found.choices); found.rounds < kMostRounds;) {
       ++found.rounds;
-      Choices next = Cheapest(FittingLists(seeds, found.choices));
+      Choices next = Cheapest(FittingLists(found.choices));
       const double next_cost = Total(next);
-      // Sums in another order differ in the last digits: that is no progress.
-      if (next_cost >= cost * (1 - 1e-9)) break;
-      found.choices = std::move(next);
-      cost = next_cost;
+      const double progress = (cost - next_cost) / cost;
+      if (progress > 0) {
+        found.choices = std::move(next);
+        cost = next_cost;
+      }
+      if (progress < kLeastProgress) break;
     }
+    // The next price begins with what was good at this one.
+    seeds_.insert(seeds_.begin(), found.choices);
     return found;
   }
 
@@ -144,8 +153,8 @@ class Searcher {
     solver.AddTable(edge.from, edge.to, std::move(table));
   }
 
-  bool Fits(const ShortLists& lists) {
-    return MakeSolver(lists, /*fill=*/false).Work(work_limit_) <= work_limit_;
+  bool Fits(const ShortLists& lists, double work_limit) {
+    return MakeSolver(lists, /*fill=*/false).Work(work_limit) <= work_limit;
   }
 
   Choices Cheapest(const ShortLists& lists) {
@@ -199,13 +208,13 @@ class Searcher {
   }
 
   // Short lists that are as long as the work allows.
-  ShortLists FittingLists(const std::vector<Choices>& seeds, const Choices& best) {
-    ShortLists ranked = Ranked(best);
-    for (size_t length = kLongestShortList; length > 1; length = length * 3 / 4) {
-      ShortLists lists = MakeLists(seeds, best, ranked, length);
-      if (Fits(lists)) return lists;
+  ShortLists FittingLists(const Choices& best) {
+    const ShortLists ranked = Ranked(best);
+    for (; short_length_ > 1; short_length_ = short_length_ * 3 / 4) {
+      ShortLists lists = MakeLists(best, ranked, short_length_);
+      if (Fits(lists, work_limit_ * kRoundsPart)) return lists;
     }
-    return MakeLists({}, best, ranked, 1);
+    return MakeLists(best, ranked, 1);
   }
 
   // Of every operator its best candidates beside the others' choices, the cheapest first.
@@ -225,8 +234,7 @@ class Searcher {
   }
 
   // The best first, then the seeds' and the ranked ones in turns.
-  ShortLists MakeLists(const std::vector<Choices>& seeds, const Choices& best,
-                       const ShortLists& ranked, size_t length) const {
+  ShortLists MakeLists(const Choices& best, const ShortLists& ranked, size_t length) const {
     ShortLists lists(operator_count());
     for (size_t id = 0; id < operator_count(); ++id) {
       std::vector<size_t>& list = lists[id];
@@ -235,9 +243,9 @@ class Searcher {
         if (!known && list.size() < length) list.push_back(candidate);
       };
       add(best[id]);
-      for (size_t i = 0; i < std::max(seeds.size(), ranked[id].size()); ++i) {
+      for (size_t i = 0; i < std::max(seeds_.size(), ranked[id].size()); ++i) {
         if (i < ranked[id].size()) add(ranked[id][i]);
-        if (i < seeds.size()) add(seeds[i][id]);
+        if (i < seeds_.size()) add(seeds_[i][id]);
       }
       std::sort(list.begin(), list.end());
     }
@@ -246,8 +254,10 @@ class Searcher {
 
   Candidates& candidates_;
   const CostModel& model_;
-  double seconds_per_byte_kept_;
+  double seconds_per_byte_kept_ = 0;
   double work_limit_;
+  std::vector<Choices> seeds_;
+  size_t short_length_ = kLongestShortList;
   std::vector<std::vector<const CostModel::Edge*>> touching_;  // By OperatorId.
 };
 
@@ -257,6 +267,19 @@ double BytesKept(const Candidates& candidates, const Choices& choices) {
     bytes += candidates.Of(static_cast<OperatorId>(id)).bytes_kept[choices[id]];
   }
   return bytes;
+}
+
+// The step without the price of memory.
+double StepSeconds(Candidates& candidates, const Choices& choices) {
+  double seconds = 0;
+  for (size_t id = 0; id < choices.size(); ++id) {
+    seconds += candidates.Of(static_cast<OperatorId>(id)).seconds[choices[id]];
+  }
+  for (const CostModel::Edge& edge : candidates.model().edges()) {
+    seconds += candidates.EdgeSeconds(edge, choices[static_cast<size_t>(edge.from)],
+                                      choices[static_cast<size_t>(edge.to)]);
+  }
+  return seconds;
 }
 
 std::vector<RunnerUp> RunnersUp(const Candidates& candidates, Searcher& searcher,
@@ -287,17 +310,19 @@ Result<SearchResult> Search(const Graph& graph, int64_t device_count, const Mach
   result.machine = machine;
   Searcher::Found found;
   const auto memory = static_cast<double>(machine.bytes_per_device);
+  Searcher searcher(candidates, options.work_limit);
   for (int price = 0; price < kMostPrices; ++price) {
-    Searcher searcher(candidates, result.machine.seconds_per_byte_kept, options.work_limit);
-    found = searcher.Run();
+    found = searcher.Run(result.machine.seconds_per_byte_kept);
     result.fits_memory = BytesKept(candidates, found.choices) <= memory;
     if (result.fits_memory || price + 1 == kMostPrices) {
       result.runners_up = RunnersUp(candidates, searcher, found.choices);
       break;
     }
-    // From a price at which all memory costs a tenth of a millisecond.
+    // A price that makes what is kept now cost a third of the step, then more and more.
+    const double step = StepSeconds(candidates, found.choices);
+    const double kept = BytesKept(candidates, found.choices);
     result.machine.seconds_per_byte_kept =
-        std::max(result.machine.seconds_per_byte_kept * 8, 1e-4 / memory);
+        std::max(result.machine.seconds_per_byte_kept * 8, step / (3 * kept));
   }
   result.is_optimal = found.is_optimal;
   result.rounds = found.rounds;

@@ -24,12 +24,12 @@
 //    parallelism.)
 // 2. The short list of an operator: its choice in every seed and in the best assignment so far, and
 //    those that are cheapest while its neighbours stay as they are in the best one.
-// 3. The minimum over short lists is the next best assignment. Until it does not get cheaper.
+// 3. The minimum over short lists is the next best assignment. Until it hardly gets cheaper.
 //
 // # Memory
 //
 // When what is kept exceeds a device's memory, the price of memory is raised and the search begins
-// anew, until it fits or nothing changes: `fits_memory`. Optimal then means: at that price.
+// anew (from what it found), until it fits: `fits_memory`. Optimal then means: at that price.
 //
 // Deterministic.
 #pragma once

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "relayout/base/text.h"
+#include "relayout/graph/builder.h"
 #include "relayout/infer/candidates.h"
 
 namespace relayout {
@@ -270,6 +271,93 @@ TEST(Search, ManyResidualLayersOnManyDevices) {
   Result<CostTable> of_batch = Price(net.graph(), *batch, 1024, MachineModel{}, {});
   ASSERT_TRUE(of_batch.ok());
   EXPECT_LT(found->cost.seconds, of_batch->seconds);
+}
+
+// A block of GPT: attention and a feed-forward part, each with a residual connection.
+NetworkTensor Block(NetworkBuilder& net, const NetworkTensor& x, int64_t batch, int64_t heads) {
+  const int64_t width = x.dim(1);
+  const int64_t length = x.dim(0) / batch;
+  const auto dense = [&net](const NetworkTensor& in, const std::string& name, int64_t to) {
+    return net.MatMul(in, net.Parameter(name + ".weight", {in.dim(1), to})) +
+           net.Parameter(name + ".bias", {to});
+  };
+  const auto norm = [&net, width](const NetworkTensor& in, const std::string& name) {
+    return net.LayerNorm(in, net.Parameter(name + ".gamma", {width}),
+                         net.Parameter(name + ".beta", {width}));
+  };
+  const auto heads_of = [&](const NetworkTensor& in) {
+    return net.Transpose(net.Reshape(in, {batch, length, heads, width / heads}), {0, 2, 1, 3});
+  };
+  const NetworkTensor y = norm(x, "norm1");
+  const NetworkTensor scores = net.BatchMatMul(
+      heads_of(dense(y, "query", width)), heads_of(dense(y, "key", width)), {.transpose_b = true});
+  const NetworkTensor context =
+      net.BatchMatMul(net.Softmax(scores), heads_of(dense(y, "value", width)));
+  const NetworkTensor merged =
+      net.Reshape(net.Transpose(context, {0, 2, 1, 3}), {batch * length, width});
+  const NetworkTensor z = x + dense(merged, "projection", width);
+  return z + dense(net.GeLU(dense(norm(z, "norm2"), "mapping", 4 * width)), "output", width);
+}
+
+Graph Gpt(int64_t layers, int64_t batch, int64_t length, int64_t width, int64_t heads) {
+  NetworkBuilder net;
+  NetworkTensor x = net.Input("x", {batch * length, width});
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    const std::string name = Format("blocks.{}", layer);
+    const Scope scope(net, name);
+    x = Block(net, x, batch, heads);
+  }
+  Result<Graph> graph = net.Build({x});
+  EXPECT_TRUE(graph.ok()) << graph.status().message();
+  return std::move(graph).value();
+}
+
+TEST(Search, GptOnManyDevices) {
+  const Graph graph = Gpt(48, 512, 1024, 4096, 32);
+  const Result<SearchResult> found = Search(graph, 1024, MachineModel{}, {});
+  ASSERT_TRUE(found.ok()) << found.status().message();
+  const Result<Assignment> batch = AssignAnnotated(graph, 1024);
+  ASSERT_TRUE(batch.ok());
+  const Result<CostTable> of_batch = Price(graph, *batch, 1024, MachineModel{}, {});
+  ASSERT_TRUE(of_batch.ok());
+  EXPECT_LT(found->cost.step_seconds, of_batch->step_seconds);
+  EXPECT_TRUE(found->fits_memory);
+}
+
+// The tutorial's network on 8 devices, and what MindSpore's recursive_programming chose for it.
+TEST(Search, IsNoDearerThanMindSporesChoice) {
+  NetworkBuilder net;
+  NetworkTensor x = net.Reshape(net.Input("x", {256, 1, 28, 28}), {256, 784});
+  const auto layer = [&net](const NetworkTensor& in, const std::string& name, int64_t to) {
+    return net.MatMul(in, net.Parameter(name + ".weight", {in.dim(1), to})) +
+           net.Parameter(name + ".bias", {to});
+  };
+  x = net.ReLU(layer(x, "layer1", 512));
+  x = net.ReLU(layer(x, "layer2", 512));
+  const Result<Graph> graph = net.Build({layer(x, "layer3", 10)});
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  // Its file has the operators with parameters only; whatever stands between them is cut in the
+  // cheapest way beside them.
+  const std::vector<Cuts> chosen = {{{4, 2}, {2, 1}}, {{4, 1}, {1}},    {{4, 1}, {1, 2}},
+                                    {{4, 2}, {2}},    {{4, 2}, {2, 1}}, {{4, 1}, {1}}};
+  Graph annotated = *graph;
+  size_t next = 0;
+  for (OperatorId id = 0; id < static_cast<OperatorId>(annotated.operators().size()); ++id) {
+    Operator& op = annotated.mutable_op(id);
+    if (op.type == "MatMul" || op.type == "Add") op.cuts = chosen[next++];
+  }
+  ASSERT_EQ(next, chosen.size());
+  for (const bool training : {true, false}) {
+    SearchOptions options;
+    options.cost.training = training;
+    for (const MachineModel& machine : {MachineModel{}, SmallMachine()}) {
+      const Result<SearchResult> ours = Search(*graph, 8, machine, options);
+      const Result<SearchResult> theirs = Search(annotated, 8, machine, options);
+      ASSERT_TRUE(ours.ok() && theirs.ok());
+      EXPECT_TRUE(ours->is_optimal);
+      EXPECT_LE(ours->cost.seconds, theirs->cost.seconds);
+    }
+  }
 }
 
 TEST(Search, NamesWhatItDoesNotKnow) {
