@@ -4,15 +4,20 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
+#include "relayout/infer/cost_model.h"
 #include "relayout/infer/mindspore_cost.h"
 #include "relayout/infer/operator_rule.h"
 
@@ -24,6 +29,32 @@ struct Candidate {
   AxisCuts cuts;
   OperatorLayout layout;
   MindsporeCost cost;  // Of the operator itself.
+};
+
+// What an operator may be: what all operators alike may be, which they share, and more of its own.
+class CandidateList {
+ public:
+  void Share(std::shared_ptr<const std::vector<Candidate>> shared) { shared_ = std::move(shared); }
+  void Add(Candidate candidate) { own_.push_back(std::move(candidate)); }
+  // Only candidate `index` is left.
+  void Keep(size_t index) {
+    Candidate kept = (*this)[index];
+    own_.clear();
+    own_.push_back(std::move(kept));
+    shared_ = nullptr;
+  }
+
+  size_t size() const { return shared_size() + own_.size(); }
+  bool empty() const { return size() == 0; }
+  const Candidate& operator[](size_t index) const {
+    return index < shared_size() ? (*shared_)[index] : own_[index - shared_size()];
+  }
+
+ private:
+  size_t shared_size() const { return shared_ == nullptr ? 0 : shared_->size(); }
+
+  std::shared_ptr<const std::vector<Candidate>> shared_;
+  std::vector<Candidate> own_;
 };
 
 struct Edge {
@@ -45,11 +76,14 @@ struct Node {
   bool is_configured = false;
   bool is_visited = false;
   // All that it may be; one once it has chosen.
-  std::vector<Candidate> candidates;
+  CandidateList candidates;
   bool has_chosen = false;
   std::vector<size_t> makers;  // Edges, by input.
   std::vector<size_t> users;   // Edges, by the user's number.
   std::vector<size_t> visited_makers;
+  // Of a Reshape: besides its candidates it may be any pair of these.
+  std::vector<Layout> before;
+  std::vector<Layout> after;
 
   bool has_several_inputs() const { return input_count >= 2; }
   bool all_inputs_visited() const { return visited_makers.size() == input_count; }
@@ -115,7 +149,10 @@ std::vector<AxisCuts> CutsToTry(const std::vector<int64_t>& lengths, int64_t dev
 class Propagation {
  public:
   Propagation(const Graph& graph, int64_t device_count, const PropagationOptions& options)
-      : graph_(graph), device_count_(device_count), options_(options) {}
+      : graph_(graph),
+        device_count_(device_count),
+        options_(options),
+        signatures_(graph, MachineModel{}, CostOptions{}) {}
 
   Result<Assignment> Run() {
     RELAYOUT_RETURN_IF_ERROR(MakeNodes());
@@ -208,7 +245,7 @@ class Propagation {
       candidate.layout.outputs.push_back(
           CutFirstDim(shape, options_.full_batch || !divides ? 1 : device_count_, device_count_));
     }
-    node.candidates.push_back(std::move(candidate));
+    node.candidates.Add(std::move(candidate));
   }
 
   Status MakeOperator(Node& node) {
@@ -217,28 +254,46 @@ class Propagation {
     RELAYOUT_ASSIGN_OR_RETURN(OperatorAxes axes, rule->axes(graph_, op));
     node.input_count = op.inputs.size();
     node.is_reshape = op.type == "Reshape";
-    std::vector<AxisCuts> all;
     node.is_configured = (op.cuts || op.mesh_cuts) && !rule->ignores_annotation && !node.is_reshape;
-    if (node.is_configured) {
-      RELAYOUT_ASSIGN_OR_RETURN(AxisCuts cuts, ChosenCuts(graph_, op, *rule, axes, device_count_));
+    if (!node.is_reshape) {
+      std::shared_ptr<const std::vector<Candidate>>& shared =
+          candidates_of_[signatures_.Signature(node.op)];
+      if (shared == nullptr) {
+        RELAYOUT_ASSIGN_OR_RETURN(std::vector<Candidate> made,
+                                  MakeCandidates(op, *rule, axes, node.is_configured));
+        shared = std::make_shared<const std::vector<Candidate>>(std::move(made));
+      }
+      node.candidates.Share(shared);
+    }
+    axes_[static_cast<size_t>(node.op)] = std::move(axes);
+    return OkStatus();
+  }
+
+  // At least one.
+  Result<std::vector<Candidate>> MakeCandidates(const Operator& op, const OperatorRule& rule,
+                                                const OperatorAxes& axes, bool is_configured) {
+    std::vector<AxisCuts> all;
+    if (is_configured) {
+      RELAYOUT_ASSIGN_OR_RETURN(AxisCuts cuts, ChosenCuts(graph_, op, rule, axes, device_count_));
       all.push_back(std::move(cuts));
-    } else if (!node.is_reshape) {
+    } else {
       all = CutsToTry(axes.lengths, device_count_);
     }
+    std::vector<Candidate> candidates;
     Status why_not = OkStatus();
     for (AxisCuts& cuts : all) {
       Result<OperatorLayout> layout =
-          node.is_configured && op.mesh_cuts
+          is_configured && op.mesh_cuts
               ? LayOutOnMesh(graph_, op, axes, *op.mesh_cuts, device_count_)
-              : LayOut(graph_, op, *rule, axes, cuts, device_count_);
-      if (!layout.ok()) {
+              : LayOut(graph_, op, rule, axes, cuts, device_count_);
+      if (layout.ok()) {
+        candidates.push_back(MakeCandidate(op, std::move(cuts), std::move(layout).value()));
+      } else {
         why_not = layout.status();
-        continue;
       }
-      node.candidates.push_back(MakeCandidate(op, std::move(cuts), std::move(layout).value()));
     }
-    axes_[static_cast<size_t>(node.op)] = std::move(axes);
-    return node.candidates.empty() && !node.is_reshape ? why_not : OkStatus();
+    if (candidates.empty()) return why_not;
+    return candidates;
   }
 
   Candidate MakeCandidate(const Operator& op, AxisCuts cuts, OperatorLayout layout) const {
@@ -295,7 +350,9 @@ class Propagation {
       Node node;
       node.parameter = parameter;
       node.number = nodes_.size();
-      node.candidates = CandidatesOfTensor(graph_.value(parameter).shape);
+      for (Candidate& candidate : CandidatesOfTensor(graph_.value(parameter).shape)) {
+        node.candidates.Add(std::move(candidate));
+      }
       nodes_.push_back(std::move(node));
       for (const Graph::Use& use : users) {
         AddEdge({nodes_.size() - 1, 0, node_of_[static_cast<size_t>(use.user)],
@@ -327,16 +384,8 @@ class Propagation {
     for (Node& node : nodes_) {
       if (!node.is_reshape) continue;
       AddOwnPairs(node);
-      const std::vector<Layout> before = LayoutsBefore(node);
-      const std::vector<Layout> after = LayoutsAfter(node);
-      for (const Layout& in : before) {
-        for (const Layout& out : after) {
-          Candidate candidate;
-          candidate.layout.inputs = {in};
-          candidate.layout.outputs = {out};
-          node.candidates.push_back(std::move(candidate));
-        }
-      }
+      node.before = LayoutsBefore(node);
+      node.after = LayoutsAfter(node);
     }
   }
 
@@ -351,15 +400,16 @@ class Propagation {
       Result<Layout> out = Layout::Create(std::move(whole));
       RELAYOUT_CHECK(out.ok());
       own.layout.outputs = {std::move(out).value()};
-      node.candidates.push_back(std::move(own));
+      node.candidates.Add(std::move(own));
     }
   }
 
   std::vector<Layout> LayoutsBefore(const Node& node) const {
     std::vector<Layout> layouts;
     for (const size_t e : node.makers) {
-      for (const Candidate& c : nodes_[edges_[e].from].candidates) {
-        layouts.push_back(c.layout.outputs[edges_[e].output]);
+      const CandidateList& candidates = nodes_[edges_[e].from].candidates;
+      for (size_t i = 0; i < candidates.size(); ++i) {
+        layouts.push_back(Out(edges_[e], candidates[i]));
       }
     }
     if (layouts.empty()) layouts.push_back(Whole(graph_.op(node.op).inputs[0]));
@@ -370,8 +420,9 @@ class Propagation {
     std::vector<Layout> layouts;
     for (const size_t e : node.users) {
       if (nodes_[edges_[e].to].is_reshape) continue;
-      for (const Candidate& c : nodes_[edges_[e].to].candidates) {
-        layouts.push_back(c.layout.inputs[edges_[e].input]);
+      const CandidateList& candidates = nodes_[edges_[e].to].candidates;
+      for (size_t i = 0; i < candidates.size(); ++i) {
+        layouts.push_back(In(edges_[e], candidates[i]));
       }
     }
     if (layouts.empty()) layouts.push_back(Whole(graph_.op(node.op).outputs[0]));
@@ -392,8 +443,20 @@ class Propagation {
                  ? std::optional<MindsporeCost>(MindsporeCost{})
                  : std::nullopt;
     }
-    const Value& value = graph_.value(edge.value);
-    return MindsporeRedistribution({from, value.shape}, {to, value.shape}, value.dtype);
+    return Redistribution(edge.value, from, to);
+  }
+
+  // Remembered: the layers of a network ask for the same again.
+  MindsporeCost Redistribution(ValueId id, const Layout& from, const Layout& to) const {
+    const Value& value = graph_.value(id);
+    std::vector<Remembered>& known = remembered_[{from.identity(), to.identity()}];
+    for (const Remembered& r : known) {
+      if (r.shape == value.shape && r.dtype == value.dtype) return r.cost;
+    }
+    const MindsporeCost cost =
+        MindsporeRedistribution({from, value.shape}, {to, value.shape}, value.dtype);
+    known.push_back({from, to, value.shape, value.dtype, cost});
+    return cost;
   }
 
   static const Layout& Out(const Edge& edge, const Candidate& c) {
@@ -495,9 +558,9 @@ class Propagation {
       std::optional<OperatorLayout> layout = LayOutLike(node, node.candidates[i], inputs);
       if (!layout) continue;
       if (node.op == kNoId) {
-        node.candidates.push_back({node.candidates[i].cuts, std::move(*layout), {}});
+        node.candidates.Add({node.candidates[i].cuts, std::move(*layout), {}});
       } else {
-        node.candidates.push_back(
+        node.candidates.Add(
             MakeCandidate(graph_.op(node.op), node.candidates[i].cuts, std::move(*layout)));
       }
     }
@@ -582,9 +645,7 @@ class Propagation {
   }
 
   static void Keep(Node& node, size_t candidate) {
-    Candidate kept = std::move(node.candidates[candidate]);
-    node.candidates.clear();
-    node.candidates.push_back(std::move(kept));
+    node.candidates.Keep(candidate);
     node.has_chosen = true;
   }
 
@@ -676,14 +737,10 @@ class Propagation {
 
   // A Reshape takes the best pair that begins (or ends) with what its neighbour has chosen.
   void JoinAfter(const Edge& edge, Node& reshape) {
-    Join(reshape, edge.to, [&edge, this](const Candidate& c) {
-      return c.layout.inputs[0] == Out(edge, nodes_[edge.from].candidates[0]);
-    });
+    Join(reshape, edge.to, &Out(edge, nodes_[edge.from].candidates[0]), nullptr);
   }
   void JoinBefore(const Edge& edge, Node& reshape) {
-    Join(reshape, edge.from, [&edge, this](const Candidate& c) {
-      return c.layout.outputs[0] == In(edge, nodes_[edge.to].candidates[0]);
-    });
+    Join(reshape, edge.from, nullptr, &In(edge, nodes_[edge.to].candidates[0]));
   }
 
   using Rated = std::pair<size_t, double>;
@@ -697,26 +754,50 @@ class Propagation {
     return rated[0].first;
   }
 
-  template <typename Fits>
-  void Join(Node& reshape, size_t index, const Fits& fits) {
+  // Null: any.
+  void Join(Node& reshape, size_t index, const Layout* in, const Layout* out) {
+    const std::vector<std::pair<Layout, Layout>> pairs = Pairs(reshape, in, out);
     const Operator& op = graph_.op(reshape.op);
-    const Value& in = graph_.value(op.inputs[0]);
+    const Value& value = graph_.value(op.inputs[0]);
     const Dims& out_shape = graph_.value(op.outputs[0]).shape;
     std::vector<Rated> free;
     std::vector<Rated> by_communication;
-    for (size_t i = 0; i < reshape.candidates.size(); ++i) {
-      const Candidate& c = reshape.candidates[i];
-      if (!fits(c)) continue;
-      const MindsporeCost cost = MindsporeReshape({c.layout.inputs[0], in.shape},
-                                                  {c.layout.outputs[0], out_shape}, in.dtype);
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      const MindsporeCost cost = MindsporeReshape({pairs[i].first, value.shape},
+                                                  {pairs[i].second, out_shape}, value.dtype);
       if (cost.communication == 0) free.emplace_back(i, cost.computation);
       by_communication.emplace_back(i, cost.communication);
     }
     const std::optional<size_t> best = Cheapest(free.empty() ? by_communication : free);
     // Without a pair the Reshape stays unvisited; another neighbour may reach it.
     if (!best) return;
-    Keep(reshape, *best);
+    Candidate chosen;
+    chosen.layout.inputs = {pairs[*best].first};
+    chosen.layout.outputs = {pairs[*best].second};
+    reshape.candidates.Add(std::move(chosen));
+    Keep(reshape, reshape.candidates.size() - 1);
     Enqueue(index);
+  }
+
+  // What a Reshape may be with this input or output: first of its own, then of its neighbours.
+  static std::vector<std::pair<Layout, Layout>> Pairs(const Node& reshape, const Layout* in,
+                                                      const Layout* out) {
+    std::vector<std::pair<Layout, Layout>> pairs;
+    const auto fits = [](const Layout* wanted, const Layout& layout) {
+      return wanted == nullptr || *wanted == layout;
+    };
+    for (size_t i = 0; i < reshape.candidates.size(); ++i) {
+      const OperatorLayout& own = reshape.candidates[i].layout;
+      if (!fits(in, own.inputs[0]) || !fits(out, own.outputs[0])) continue;
+      pairs.emplace_back(own.inputs[0], own.outputs[0]);
+    }
+    for (const Layout& before : reshape.before) {
+      if (!fits(in, before)) continue;
+      for (const Layout& after : reshape.after) {
+        if (fits(out, after)) pairs.emplace_back(before, after);
+      }
+    }
+    return pairs;
   }
 
   // A neighbour of a Reshape takes its first cuts that give the Reshape's layout on that side.
@@ -751,8 +832,11 @@ class Propagation {
       for (const size_t e : nodes_[index].users) {
         if (!nodes_[edges_[e].to].is_configured) continue;
         const Layout wanted = In(edges_[e], nodes_[edges_[e].to].candidates[0]);
-        nodes_[index].candidates[0].layout.outputs = {wanted};
-        nodes_[index].candidates[0].layout.inputs = {wanted};
+        Candidate like;
+        like.layout.inputs = {wanted};
+        like.layout.outputs = {wanted};
+        nodes_[index].candidates.Add(std::move(like));
+        Keep(nodes_[index], nodes_[index].candidates.size() - 1);
         break;
       }
       for (const size_t e : nodes_[index].users)
@@ -800,9 +884,28 @@ class Propagation {
     return axis_cuts.ok() ? *axis_cuts : none;
   }
 
+  // The layouts are kept, so that no other gets their identity.
+  struct Remembered {
+    Layout from;
+    Layout to;
+    Dims shape;
+    DType dtype;
+    MindsporeCost cost;
+  };
+  struct HashPair {
+    size_t operator()(const std::pair<const void*, const void*>& pair) const {
+      const std::hash<const void*> hash;
+      return hash(pair.first) * 31 + hash(pair.second);
+    }
+  };
+
   const Graph& graph_;
   int64_t device_count_;
   PropagationOptions options_;
+  mutable std::unordered_map<std::pair<const void*, const void*>, std::vector<Remembered>, HashPair>
+      remembered_;
+  CostModel signatures_;  // Tells which operators are alike.
+  std::unordered_map<std::string, std::shared_ptr<const std::vector<Candidate>>> candidates_of_;
   std::vector<Node> nodes_;
   std::vector<Edge> edges_;
   std::vector<size_t> node_of_;          // By OperatorId.
