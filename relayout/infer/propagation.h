@@ -7,10 +7,10 @@
 //
 // # The rule
 //
-// Operators have numbers. In training they are those of the network's order: an operator comes after
-// those that make its inputs, the makers of its first inputs first. For inference they run against
-// it: an operator comes before those that make its inputs, the makers of its last inputs first, as
-// on a walk from the result.
+// Operators have numbers. In training they are those of the network's order: an operator comes
+// after those that make its inputs, the makers of its first inputs first. For inference they run
+// against it: an operator comes before those that make its inputs, the makers of its last inputs
+// first, as on a walk from the result.
 //
 // Operators are visited breadth first from each annotated one, in the order of their numbers. A
 // visited operator makes its neighbours choose, users first (ascending):
