@@ -49,22 +49,11 @@
 #include "relayout/base/status.h"
 #include "relayout/graph/graph.h"
 #include "relayout/infer/assignment.h"
+#include "relayout/infer/machine_model.h"
 #include "relayout/infer/movement.h"
 #include "relayout/infer/operator_axes.h"
 
 namespace relayout {
-
-struct MachineModel {
-  int64_t devices_per_node = 8;
-  double flops_per_second = 100e12;
-  double memory_bytes_per_second = 1e12;
-  double bytes_within_node = 100e9;
-  double bytes_between_nodes = 12.5e9;
-  double message_seconds = 5e-6;
-  int64_t bytes_per_device = int64_t{32} << 30;
-  // A small one decides between choices of equal time; search.h raises it until memory suffices.
-  double seconds_per_byte_kept = 1e-16;
-};
 
 struct CostOptions {
   bool training = true;

@@ -8,6 +8,7 @@
 #include "relayout/infer/optimizer_states.h"
 #include "relayout/infer/parameter_layouts.h"
 #include "relayout/infer/propagation.h"
+#include "relayout/infer/search.h"
 #include "relayout/infer/stage_files.h"
 
 namespace relayout {
@@ -82,8 +83,9 @@ Result<Assignment> Assign(const InferOptions& options, int64_t device_count, dou
   search.cost.full_batch = options.full_batch;
   search.cost.optimizer_parallel = options.optimizer_parallel.enabled;
   search.cost.state_bytes_per_parameter_byte = state_count;
-  RELAYOUT_ASSIGN_OR_RETURN(inferred.search,
+  RELAYOUT_ASSIGN_OR_RETURN(SearchResult found,
                             Search(inferred.graph, device_count, options.machine, search));
+  inferred.search = std::make_shared<const SearchResult>(std::move(found));
   return inferred.search->assignment;
 }
 

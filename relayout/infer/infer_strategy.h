@@ -14,7 +14,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,11 +22,13 @@
 #include "relayout/format/strategy_file.h"
 #include "relayout/graph/graph.h"
 #include "relayout/infer/assignment.h"
+#include "relayout/infer/machine_model.h"
 #include "relayout/infer/optimizer_split.h"
-#include "relayout/infer/search.h"
 #include "relayout/infer/stages.h"
 
 namespace relayout {
+
+struct SearchResult;  // search.h
 
 enum class InferMode {
   kAnnotated,   // Semi-auto parallel: as annotated, the batch cut by all devices elsewhere.
@@ -66,7 +68,7 @@ struct InferredStrategy {
   std::vector<Cuts> cuts;
   std::vector<int64_t> stage_of;
   // What the search found and weighed; only for kSearched.
-  std::optional<SearchResult> search;
+  std::shared_ptr<const SearchResult> search;
 };
 
 // Fails when the network and the options contradict each other; the message names the operator, the
