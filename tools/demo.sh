@@ -24,10 +24,10 @@ relayout() {
   "$program" "$@" 2>&1 | sed 's/^/  /'
 }
 
-# convert CASE SRC_STRATEGY: from src_checkpoints in the current folder to $out/CASE.
+# convert CASE SRC_STRATEGY [DST_STRATEGY]: from src_checkpoints in the current folder to $out/CASE.
 convert() {
-  local case=$1 source_strategy=$2
-  local strategies=(--src-strategy "$source_strategy" --dst-strategy dst_strategy.ckpt)
+  local case=$1 source_strategy=$2 target_strategy=${3:-dst_strategy.ckpt}
+  local strategies=(--src-strategy "$source_strategy" --dst-strategy "$target_strategy")
   relayout transform src_checkpoints "$out/$case" "${strategies[@]}"
   relayout verify src_checkpoints "$out/$case" "${strategies[@]}"
   compare_hashes "$case"
@@ -72,6 +72,13 @@ echo "2. Pipeline: 2 stages of 4 ranks, cut by the optimizer -> 4 ranks without 
 echo "   (the files are in ${PWD#"$root"/})"
 relayout merge-strategies src_strategys "$out/src_strategy.ckpt" --overwrite
 convert pipeline "$out/src_strategy.ckpt"
+
+cd ../retrain
+echo
+echo "3. As 1, but without the target's strategy file: it is worked out from the network"
+relayout strategy ../../strategies/retrain_4.mindir --devices 4 --full-batch --optimizer-parallel \
+  -o "$out/inferred_strategy.ckpt" --overwrite --explain
+convert inferred src_strategy.ckpt "$out/inferred_strategy.ckpt"
 
 echo
 echo "What happened to some of the tensors in 1:"

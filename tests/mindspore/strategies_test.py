@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Strategy files that relayout writes, read by MindSpore; merging against MindSpore's own."""
 
+import json
 import pathlib
 import random
 import shutil
@@ -15,6 +16,7 @@ from cli import TUTORIAL, CliTest
 from layouts import Strategy
 
 CASES = 12
+NETWORKS = TUTORIAL.parent / "strategies"
 
 
 def described(path: pathlib.Path) -> dict:
@@ -89,6 +91,45 @@ class Merging(CliTest):
         files.write_stage_files(self.folder / "stages", strategy)
         ours, theirs = self.merge_both(self.folder / "stages")
         self.assertEqual(described(ours), described(theirs))
+
+
+class Inferred(CliTest):
+    """Strategy files that `relayout strategy` works out, in MindSpore's hands."""
+
+    def infer(self, network: str, output: str, *options: object) -> pathlib.Path:
+        path = self.folder / output
+        self.ok("strategy", NETWORKS / f"{network}.mindir", *options, "-o", path)
+        return path
+
+    def test_its_reader_sees_what_its_compiler_wrote(self) -> None:
+        want = described(NETWORKS / "retrain_4_0.ckpt")
+        options = ["--devices", 4, "--full-batch", "--optimizer-parallel"]
+        for output in ["s.ckpt", "s.json"]:
+            with self.subTest(output):
+                self.assertEqual(described(self.infer("retrain_4", output, *options)), want)
+
+    def test_it_merges_our_stage_files(self) -> None:
+        options = ["--devices", 8, "--optimizer-parallel", "--stages", 2,
+                   "--stage", "layer1=0,layer2=1,layer3=1"]  # fmt: skip
+        for suffix in [".ckpt", ".json"]:
+            with self.subTest(suffix):
+                (self.folder / suffix[1:]).mkdir()
+                self.infer("pipeline_8", f"{suffix[1:]}/s_{{stage}}{suffix}", *options)
+                merged = self.folder / f"merged{suffix}"
+                mindspore.merge_pipeline_strategys(str(self.folder / suffix[1:]), str(merged))
+                ours = self.infer("pipeline_8", f"ours{suffix}", *options, "--merged")
+                self.assertEqual(described(merged), described(ours))
+                self.assertEqual(len(described(ours)), 24)
+
+    def test_it_transforms_by_them(self) -> None:
+        source = self.infer("save_8", "src.json", "--devices", 8)
+        target = self.infer("retrain_4", "dst.ckpt", "--devices", 4, "--full-batch",
+                            "--optimizer-parallel")  # fmt: skip
+        case = TUTORIAL / "retrain"
+        mindspore.transform_checkpoints(str(case / "src_checkpoints"), str(self.folder / "dst"),
+                                        "checkpoint_", str(source), str(target))  # fmt: skip
+        want = json.loads((case / "want.json").read_text())
+        self.assertEqual(check_hashes.check(self.folder / "dst", want)[0], [])
 
 
 if __name__ == "__main__":
