@@ -446,17 +446,17 @@ class Propagation {
     return Redistribution(edge.value, from, to);
   }
 
-  // Remembered: the layers of a network ask for the same again.
+  // MindSpore remembers a redistribution by its two layouts alone: what the first tensor cost, all
+  // others cost, whatever their shapes.
   MindsporeCost Redistribution(ValueId id, const Layout& from, const Layout& to) const {
-    const Value& value = graph_.value(id);
-    std::vector<Remembered>& known = remembered_[{from.identity(), to.identity()}];
-    for (const Remembered& r : known) {
-      if (r.shape == value.shape && r.dtype == value.dtype) return r.cost;
+    const std::pair<const void*, const void*> layouts = {pool_.Share(from).identity(),
+                                                         pool_.Share(to).identity()};
+    const auto [known, is_new] = remembered_.try_emplace(layouts);
+    if (is_new) {
+      const Value& value = graph_.value(id);
+      known->second = MindsporeRedistribution({from, value.shape}, {to, value.shape}, value.dtype);
     }
-    const MindsporeCost cost =
-        MindsporeRedistribution({from, value.shape}, {to, value.shape}, value.dtype);
-    known.push_back({from, to, value.shape, value.dtype, cost});
-    return cost;
+    return known->second;
   }
 
   static const Layout& Out(const Edge& edge, const Candidate& c) {
@@ -819,11 +819,11 @@ class Propagation {
 
   void NoteDisagreement(const Edge& edge) {
     const Node& maker = nodes_[edge.from];
-    if (maker.parameter == kNoId || maker.candidates.size() != 1) return;
     const Node& user = nodes_[edge.to];
-    if (user.candidates.size() != 1) return;
+    if (maker.candidates.size() != 1 || user.candidates.size() != 1) return;
+    // Asked also where nothing depends on it: this tensor may be the first with these layouts.
     if (CostOf(edge, Out(edge, maker.candidates[0]), In(edge, user.candidates[0]))) return;
-    disagreeing_.insert(edge.from);
+    if (maker.parameter != kNoId) disagreeing_.insert(edge.from);
   }
 
   // The users follow the annotated one among them.
@@ -884,14 +884,6 @@ class Propagation {
     return axis_cuts.ok() ? *axis_cuts : none;
   }
 
-  // The layouts are kept, so that no other gets their identity.
-  struct Remembered {
-    Layout from;
-    Layout to;
-    Dims shape;
-    DType dtype;
-    MindsporeCost cost;
-  };
   struct HashPair {
     size_t operator()(const std::pair<const void*, const void*>& pair) const {
       const std::hash<const void*> hash;
@@ -902,7 +894,8 @@ class Propagation {
   const Graph& graph_;
   int64_t device_count_;
   PropagationOptions options_;
-  mutable std::unordered_map<std::pair<const void*, const void*>, std::vector<Remembered>, HashPair>
+  mutable LayoutPool pool_;
+  mutable std::unordered_map<std::pair<const void*, const void*>, MindsporeCost, HashPair>
       remembered_;
   CostModel signatures_;  // Tells which operators are alike.
   std::unordered_map<std::string, std::shared_ptr<const std::vector<Candidate>>> candidates_of_;
