@@ -324,9 +324,11 @@ Result<OperatorLayout> LayOut(const Operator& op, const OperatorAxes& axes,
     used = used > device_count ? used : used * axis_cuts[axis];
   }
   if (device_count % used != 0) {
-    return InvalidInput(Format("{}: cuts {} make {} pieces, which do not divide the {} of a stage",
-                               Describe(op), ToText(ToCuts(axes, axis_cuts)), MeshText(axis_cuts),
-                               Count(device_count, "device")));
+    return InvalidInput(
+        Format("{}: cuts {} make {} pieces, which do not divide the {} of a stage; "
+               "annotate it otherwise, or take other devices",
+               Describe(op), ToText(ToCuts(axes, axis_cuts)), MeshText(axis_cuts),
+               Count(device_count, "device")));
   }
   const MadeMesh mesh = MakeMesh(axis_cuts, order, device_count / used);
   OperatorLayout layout;

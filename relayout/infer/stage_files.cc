@@ -115,7 +115,8 @@ class Maker {
     }
   }
 
-  // The first trained parameter that an operator of `stage` has on the way on from `value`.
+  // The first trained parameter that an operator of `stage` has on the way on from `value`, or that
+  // goes into such an operator's other inputs.
   ValueId FirstParameterFrom(ValueId value, int64_t stage, std::vector<bool>& visited) const {
     std::vector<ValueId> way = {value};
     while (!way.empty()) {
@@ -125,10 +126,32 @@ class Maker {
         if (StageOf(use.user) != stage || visited[static_cast<size_t>(use.user)]) continue;
         visited[static_cast<size_t>(use.user)] = true;
         const Operator& op = network_.graph.op(use.user);
-        const ValueId parameter = TrainedInput(op);
+        ValueId parameter = TrainedInput(op);
+        if (parameter == kNoId) parameter = ParameterBehind(op, next, stage, visited);
         if (parameter != kNoId) return parameter;
         way.insert(way.end(), op.outputs.begin(), op.outputs.end());
       }
+    }
+    return kNoId;
+  }
+
+  // The first trained parameter from which `stage` makes another input of `op` than `received`.
+  ValueId ParameterBehind(const Operator& op, ValueId received, int64_t stage,
+                          std::vector<bool>& visited) const {
+    std::vector<ValueId> way(op.inputs.rbegin(), op.inputs.rend());
+    while (!way.empty()) {
+      const ValueId next = way.back();
+      way.pop_back();
+      const OperatorId producer = network_.graph.value(next).producer;
+      if (next == received || producer == kNoId || StageOf(producer) != stage ||
+          visited[static_cast<size_t>(producer)]) {
+        continue;
+      }
+      visited[static_cast<size_t>(producer)] = true;
+      const Operator& maker = network_.graph.op(producer);
+      const ValueId parameter = TrainedInput(maker);
+      if (parameter != kNoId) return parameter;
+      way.insert(way.end(), maker.inputs.rbegin(), maker.inputs.rend());
     }
     return kNoId;
   }
