@@ -123,8 +123,9 @@ class Interruption(Case):
         with self.start("""
             import threading
             done = threading.Event()
-            threading.Thread(target=lambda: (convert(), done.set())).start()
+            thread = threading.Thread(target=lambda: (convert(), done.set()))
             try:
+                thread.start()  # Which waits for the thread to run: the signal may come here.
                 while not done.wait(0.01):
                     pass
             except KeyboardInterrupt:
