@@ -239,9 +239,9 @@ void AddOptimizerOptions(CLI::App& command, InferOptions& infer) {
                      "... in groups of so many; -1: all (optimizer_weight_shard_size)");
   command
       .add_option("--frozen", infer.frozen,
-                  "Prefixes of parameters that are not trained (requires_grad=False)")
+                  "Parameters, or cells, that are not trained (requires_grad=False)")
       ->delimiter(',')
-      ->type_name("PREFIX");
+      ->type_name("NAME");
 }
 
 void AddStageOptions(CLI::App& command, StrategyOptions& options) {

@@ -148,7 +148,7 @@ def infer_strategy(
             network was exported with.
         stages: Pipeline stages.
         stage: Which cells or parameters are in which stage: ``{"layer1": 0, "layer2": 1}``.
-        frozen: Prefixes of parameters that are not trained (requires_grad=False).
+        frozen: Parameters, or cells, that are not trained (requires_grad=False).
         mode: What becomes of operators without annotation: "semi_auto" cuts their batch, "auto"
             searches.
         search: How "auto" finds cuts: "propagation" from annotated operators, or least "cost".

@@ -58,13 +58,13 @@ Status Freeze(const std::vector<std::string>& prefixes, Graph& graph) {
   for (const std::string& prefix : prefixes) {
     bool found = false;
     for (const ValueId parameter : graph.parameters()) {
-      if (!graph.value(parameter).name.starts_with(prefix)) continue;
+      if (!IsUnder(graph.value(parameter).name, prefix)) continue;
       graph.SetTrained(parameter, false);
       found = true;
     }
     if (!found) {
       return InvalidInput(
-          Format("no parameter begins with '{}', which is to be frozen", Printable(prefix)));
+          Format("no parameter is called or under '{}', which is to be frozen", Printable(prefix)));
     }
   }
   return OkStatus();

@@ -51,8 +51,8 @@ struct InferOptions {
   // Into how many parts a pipeline deals the batch in training. No shard depends on it, only which
   // mesh of equal shards is written where a part's rows do not divide by the devices.
   int64_t micro_batch_count = 1;
-  // Prefixes of parameters that are not trained (requires_grad=False), which a network's file does
-  // not say. They are in no strategy.
+  // Parameters, or cells of parameters, that are not trained (requires_grad=False), which a
+  // network's file does not say. They are in no strategy.
   std::vector<std::string> frozen;
   InferMode mode = InferMode::kAnnotated;
   // What cuts are priced by, for kSearched.

@@ -119,6 +119,12 @@ TEST(InferStrategy, FrozenParametersAreInNoStrategy) {
   ASSERT_TRUE(inferred.ok()) << inferred.status().message();
   EXPECT_EQ(LayoutsOf(inferred->stages[0]).size(), 4U);
   EXPECT_EQ(LayoutsOf(inferred->stages[0]).count("layer1.weight"), 0U);
+  options.frozen = {"layer2", "layer3.bias"};
+  const auto others = InferStrategy(Tutorial(std::nullopt, std::nullopt), options);
+  ASSERT_TRUE(others.ok()) << others.status().message();
+  EXPECT_EQ(LayoutsOf(others->stages[0]).size(), 3U);
+  options.frozen = {"layer"};  // No cell of that name.
+  EXPECT_FALSE(InferStrategy(Tutorial(std::nullopt, std::nullopt), options).ok());
 }
 
 TEST(InferStrategy, SharedParametersMustAgree) {

@@ -10,11 +10,6 @@
 namespace relayout {
 namespace {
 
-bool IsUnder(std::string_view name, std::string_view prefix) {
-  return name.starts_with(prefix) &&
-         (name.size() == prefix.size() || prefix.empty() || name[prefix.size()] == '.');
-}
-
 class Assigner {
  public:
   Assigner(const Graph& graph, const std::vector<StageRule>& rules, int64_t stage_count)
@@ -115,6 +110,12 @@ class Assigner {
 };
 
 }  // namespace
+
+bool IsUnder(std::string_view name, std::string_view prefix) {
+  if (prefix.ends_with('.')) prefix.remove_suffix(1);
+  return name.starts_with(prefix) &&
+         (name.size() == prefix.size() || prefix.empty() || name[prefix.size()] == '.');
+}
 
 Result<StageRule> ParseStageRule(std::string_view text) {
   const size_t equals = text.rfind('=');

@@ -20,6 +20,9 @@
 
 namespace relayout {
 
+// Whether `prefix` names `name` (of a cell or a parameter) or a cell that it is in.
+bool IsUnder(std::string_view name, std::string_view prefix);
+
 struct StageRule {
   std::string prefix;
   int64_t stage = 0;
