@@ -143,6 +143,7 @@ void ApplyConditionals(const OperatorAxes& axes, const AxisCuts& axis_cuts, cons
     const int mesh_axis = mesh.Of(conditional.axis);
     if (mesh_axis < 0) continue;
     std::vector<int>& cutting = outputs[conditional.output].dim_axes[conditional.dim];
+    if (conditional.wants_whole_dim && !cutting.empty()) continue;
     int64_t pieces = axis_cuts[static_cast<size_t>(conditional.axis)];
     for (const int other : cutting) pieces *= mesh.sizes[static_cast<size_t>(other)];
     if (conditional.length % pieces == 0) cutting.push_back(mesh_axis);

@@ -56,15 +56,16 @@ struct OperatorAxes {
   std::vector<Listed> listed;
 
   // An axis that cuts a dim of an output where its pieces divide `length`, inside of what cuts that
-  // dim already; where they do not, the output is not cut by it. What it cuts are partial results
-  // that are summed up (Gather from a table with cut rows), or pieces that the output cannot always
-  // have (Reshape).
+  // dim already unless it wants the dim for itself; where it cannot, the output is not cut by it.
+  // What it cuts are partial results that are summed up (Gather from a table with cut rows), or
+  // pieces that the output cannot always have (Reshape).
   struct Conditional {
     int axis = kWhole;
     size_t output = 0;
     size_t dim = 0;
     int64_t length = 1;
     bool sums = false;
+    bool wants_whole_dim = false;
   };
   std::vector<Conditional> conditionals;
 

@@ -948,6 +948,33 @@ w02 {a:2,b:4} (-,-)
 w03 {a:8} (-,a)
 w04 {a:4,b:2} (b,-)
 w05 {a:4,b:2} (-))"},
+      {"a table with cut rows and cut indices gives sums that are not scattered", 8, false, true,
+       R"(x[16] w0[64,32] w1[32,64] w2[64]
+0 = Gather w0 x ((4,1),(2))
+1 = ReLU 0
+2 = MatMul 1 w1
+3 = Add 2 w2)",
+       R"(w0 {a:2,b:4} (b,-)
+w1 {a:2,b:4} (-,b)
+w2 {a:2,b:4} (b))"},
+      {"a table with cut rows and whole indices gives scattered sums", 8, false, true,
+       R"(x[16] w0[64,32] w1[32,64] w2[64]
+0 = Gather w0 x ((8,1),(1))
+1 = ReLU 0
+2 = MatMul 1 w1
+3 = Add 2 w2)",
+       R"(w0 {a:8} (a,-)
+w1 {a:8} (-,-)
+w2 {a:8} (-))"},
+      {"training: a table with cut rows and cut indices", 8, true, true,
+       R"(x[16] w0[64,32] w1[32,64] w2[64]
+0 = Gather w0 x ((4,1),(2))
+1 = ReLU 0
+2 = MatMul 1 w1
+3 = Add 2 w2)",
+       R"(w0 {a:2,b:4} (b,-)
+w1 {a:2,b:4} (-,b)
+w2 {a:2,b:4} (b))"},
 };
 // clang-format on
 

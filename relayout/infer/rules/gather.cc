@@ -9,7 +9,8 @@
 //   Gather  x[b,v,e] i[b,f] axis 1, batch_dims 1 -> y[b,f,e]   mesh b f e
 //
 // Where v is cut, every device adds what it has of the rows. The sums are scattered over the
-// result's dim 0 where that divides.
+// result's dim 0 where that divides, but not where the indices cut it (f): then every device of
+// a group gets the whole sum.
 //
 //   Embedding i[f] x[v,e]           -> y[f,e]          mesh v e; all devices or none
 //   GatherD   x[a,v] i[a,w] dim 1   -> y[a,w]          mesh a; the dim is whole
@@ -87,7 +88,10 @@ Result<OperatorAxes> GatherAxes(const Graph& graph, const Operator& op) {
   }
   axes.outputs = {Looked<std::vector<int>, int>(form, of_table, of_indices)};
   if (of_table[form.axis] != OperatorAxes::kWhole && !y.empty()) {
-    axes.conditionals = {{.axis = of_table[form.axis], .length = y[0], .sums = true}};
+    axes.conditionals = {{.axis = of_table[form.axis],
+                          .length = y[0],
+                          .sums = true,
+                          .wants_whole_dim = form.axis == 0}};
   }
   return axes;
 }
