@@ -202,8 +202,13 @@ class NetworkTensor:
     def _combine(self, type: str, other: NetworkTensor | float) -> NetworkTensor:
         if isinstance(other, NetworkTensor):
             made = self._builder.apply(type, [self._tensor, other._tensor], {})
-        else:
+        elif type in ("Muls", "Divs"):
             made = self._builder.apply(type, [self._tensor], {"other": other})
+        else:
+            is_float = self.dtype.startswith(("float", "bfloat"))
+            fits = is_float or float(other).is_integer()
+            number = self._builder.constant((), self._tensor.dtype if fits else "f32")
+            made = self._builder.apply(type, [self._tensor, number], {})
         return NetworkTensor(self._builder, made)
 
     def __add__(self, other: NetworkTensor | float) -> NetworkTensor:
@@ -213,10 +218,10 @@ class NetworkTensor:
         return self._combine("Sub", other)
 
     def __mul__(self, other: NetworkTensor | float) -> NetworkTensor:
-        return self._combine("Mul", other)
+        return self._combine("Mul" if isinstance(other, NetworkTensor) else "Muls", other)
 
     def __truediv__(self, other: NetworkTensor | float) -> NetworkTensor:
-        return self._combine("RealDiv", other)
+        return self._combine("RealDiv" if isinstance(other, NetworkTensor) else "Divs", other)
 
     def __repr__(self) -> str:
         return f"<relayout.NetworkTensor {self.dtype}{list(self.shape)}>"

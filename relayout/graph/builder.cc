@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/graph/builder.h"
 
+#include <cmath>
 #include <utility>
 
 #include "relayout/base/text.h"
 #include "relayout/graph/operator_shapes.h"
+#include "relayout/graph/shapes/call.h"
 
 namespace relayout {
 namespace {
+
+// A number beside a tensor has its type, unless it has a fraction and the tensor cannot.
+DType NumberType(double number, DType beside) {
+  const bool fits = number == std::floor(number) || CommonType(beside, DType::kFloat16) == beside;
+  return fits ? beside : DType::kFloat32;
+}
 
 // Only what is not the default, as people would write it.
 Attributes AttributesOf(const MatMulOptions& options) {
@@ -275,7 +283,15 @@ NetworkTensor NetworkTensor::Combine(std::string_view type, const NetworkTensor&
 }
 
 NetworkTensor NetworkTensor::Combine(std::string_view type, double other) const {
-  return builder_->Apply(type, {*this}, {{"other", other}});
+  return Combine(type, builder_->Constant({}, NumberType(other, dtype())));
+}
+
+NetworkTensor NetworkTensor::operator*(double other) const {
+  return builder_->Apply("Muls", {*this}, {{"other", other}});
+}
+
+NetworkTensor NetworkTensor::operator/(double other) const {
+  return builder_->Apply("Divs", {*this}, {{"other", other}});
 }
 
 }  // namespace relayout

@@ -66,13 +66,16 @@ class NetworkTensor {
   // Another result of the same operator.
   NetworkTensor Output(size_t index) const;
 
-  // With broadcasting. A number is an attribute of the operator.
+  // With broadcasting. A number becomes what MindSpore makes of it: an attribute of Muls and Divs,
+  // else a constant without dims.
   NetworkTensor operator+(const NetworkTensor& other) const { return Combine("Add", other); }
   NetworkTensor operator-(const NetworkTensor& other) const { return Combine("Sub", other); }
   NetworkTensor operator*(const NetworkTensor& other) const { return Combine("Mul", other); }
   NetworkTensor operator/(const NetworkTensor& other) const { return Combine("RealDiv", other); }
   NetworkTensor operator+(double other) const { return Combine("Add", other); }
-  NetworkTensor operator*(double other) const { return Combine("Mul", other); }
+  NetworkTensor operator-(double other) const { return Combine("Sub", other); }
+  NetworkTensor operator*(double other) const;
+  NetworkTensor operator/(double other) const;
 
   // Its number in the network; kNoId after a mistake.
   ValueId id() const { return id_; }

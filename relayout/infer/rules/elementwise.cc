@@ -55,20 +55,32 @@ Result<OperatorAxes> ChannelAxes(const Graph& graph, const Operator& op) {
   return axes;
 }
 
-constexpr std::string_view kOneTensor[] = {
-    "ACos",         "Abs",        "Acosh",     "Asin",        "Asinh",        "Atan",
-    "Atanh",        "BesselI0",   "BesselI0e", "BesselI1",    "BesselI1e",    "BesselJ0",
-    "BesselJ1",     "Cast",       "Ceil",      "ClampScalar", "Cos",          "Cosh",
-    "Dropout",      "DropoutExt", "Elu",       "EluExt",      "Erf",          "Erfc",
-    "Erfinv",       "Exp",        "Expm1",     "FastGeLU",    "Floor",        "GeLU",
-    "HShrink",      "HSigmoid",   "Identity",  "Inv",         "Invert",       "IsFinite",
-    "LeakyReLUExt", "Lgamma",     "Log",       "Log1p",       "LogicalNot",   "Mish",
-    "Muls",         "NanToNum",   "Neg",       "OnesLike",    "ReLU",         "ReLU6",
-    "Reciprocal",   "Rint",       "Round",     "Rsqrt",       "SeLU",         "SiLU",
-    "Sigmoid",      "Sign",       "Sin",       "Sinh",        "SoftShrink",   "Softplus",
-    "SoftplusExt",  "Softsign",   "Sqrt",      "Square",      "StopGradient", "Tan",
-    "Tanh",         "TensorMove", "Trunc",     "ZerosLike"};
+constexpr std::string_view kOneTensor[] = {"ACos",         "Abs",          "Acosh",
+                                           "Asin",         "Asinh",        "Atan",
+                                           "Atanh",        "BesselI0",     "BesselI0e",
+                                           "BesselI1",     "BesselI1e",    "BesselJ0",
+                                           "BesselJ1",     "Cast",         "Ceil",
+                                           "ClampScalar",  "Cos",          "Cosh",
+                                           "Dropout",      "DropoutExt",   "Elu",
+                                           "EluExt",       "Erf",          "Erfc",
+                                           "Erfinv",       "Exp",          "Expm1",
+                                           "FastGeLU",     "Floor",        "FmodScalar",
+                                           "GeLU",         "HShrink",      "HSigmoid",
+                                           "Identity",     "Inv",          "Invert",
+                                           "IsFinite",     "LeakyReLUExt", "Lgamma",
+                                           "Log",          "Log1p",        "LogicalNot",
+                                           "Mish",         "Muls",         "NanToNum",
+                                           "Neg",          "OnesLike",     "ReLU",
+                                           "ReLU6",        "Reciprocal",   "RemainderTensorScalar",
+                                           "Rint",         "Round",        "Rsqrt",
+                                           "SeLU",         "SiLU",         "Sigmoid",
+                                           "Sign",         "Sin",          "Sinh",
+                                           "SoftShrink",   "Softplus",     "SoftplusExt",
+                                           "Softsign",     "Sqrt",         "Square",
+                                           "StopGradient", "Tan",          "Tanh",
+                                           "TensorMove",   "Trunc",        "ZerosLike"};
 
+// One of the two may be a number, and so an attribute.
 constexpr std::string_view kTwoTensors[] = {"Add",
                                             "AddExt",
                                             "ApproximateEqual",
@@ -125,7 +137,7 @@ std::vector<OperatorRule> ElementwiseRules() {
     rules.push_back({.type = type, .axes = ElementAxes});
   }
   for (const std::string_view type : kTwoTensors) {
-    rules.push_back({.type = type, .axes = BinaryAxes, .default_cuts = CutBroadcastBatch});
+    rules.push_back({.type = type, .axes = ElementAxes, .default_cuts = CutBroadcastBatch});
   }
   return rules;
 }
