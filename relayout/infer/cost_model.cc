@@ -96,24 +96,37 @@ std::string ToText(const AttributeValue& value) {
 
 CostModel::CostModel(const Graph& graph, const MachineModel& machine, const CostOptions& options)
     : graph_(graph), machine_(machine), options_(options), needs_gradient_(NeedsGradient(graph)) {
-  first_use_.resize(graph.values().size());
+  FindFirstUses();
   for (OperatorId id = 0; id < static_cast<OperatorId>(graph.operators().size()); ++id) {
     const Operator& op = graph.op(id);
     for (int32_t i = 0; i < static_cast<int32_t>(op.inputs.size()); ++i) {
       const ValueId input = op.inputs[static_cast<size_t>(i)];
       const Value& value = graph.value(input);
-      Graph::Use& first = first_use_[static_cast<size_t>(input)];
+      const Graph::Use& first = first_use_[static_cast<size_t>(input)];
       const double bytes = WholeBytes(input);
       if (value.role == ValueRole::kResult) {
         const bool has_backward = options.training && needs_gradient_[static_cast<size_t>(input)];
         edges_.push_back(
             {value.producer, id, input, value.output_index, i, false, bytes, has_backward});
-      } else if (value.role == ValueRole::kParameter && first.user == kNoId) {
-        first = {id, i};
-      } else if (value.role == ValueRole::kParameter) {
+      } else if (value.role == ValueRole::kParameter && op.type != "Cast" &&
+                 (first.user != id || first.input != i)) {
         edges_.push_back({first.user, id, input, first.input, i, true, bytes, false});
       }
     }
+  }
+}
+
+// The first that is no Cast, if there is one.
+void CostModel::FindFirstUses() {
+  first_use_.resize(graph_.values().size());
+  const std::vector<std::vector<Graph::Use>> uses = graph_.Uses();
+  for (const ValueId parameter : graph_.parameters()) {
+    const std::vector<Graph::Use>& users = uses[static_cast<size_t>(parameter)];
+    if (users.empty()) continue;
+    const auto first = std::find_if(users.begin(), users.end(), [this](const Graph::Use& use) {
+      return graph_.op(use.user).type != "Cast";
+    });
+    first_use_[static_cast<size_t>(parameter)] = first == users.end() ? users[0] : *first;
   }
 }
 

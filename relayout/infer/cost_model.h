@@ -38,6 +38,8 @@
 //                    not the one its user wants; in training also back, for the gradient.
 //   shared parameter users of one parameter must want the same shards, since MindSpore refuses
 //                    anything else: kDisagreementSeconds for each user that differs from the first.
+//                    A Cast is no such user (parameter_layouts.h); it keeps the parameter only
+//                    where it has no other user.
 //
 // Not modelled: overlap of computing and sending, fusion of collectives, pipelines.
 #pragma once
@@ -154,6 +156,7 @@ class CostModel {
   double ComputeSeconds(const Operator& op, const OperatorLayout& layout) const;
   double GradientSeconds(ValueId parameter, const Layout& layout) const;
   double InputSeconds(ValueId input, const Layout& layout) const;
+  void FindFirstUses();
   double ParameterBytesKept(ValueId parameter, const Layout& layout) const;
   double PieceBytes(ValueId value, const Layout& layout) const;
   double WholeBytes(ValueId value) const;

@@ -264,5 +264,33 @@ TEST(CostModel, SharedParametersMustAgree) {
   EXPECT_TRUE(disagrees({1, 2, 1}, {2, 2, 1}));  // Other devices hold the halves.
 }
 
+TEST(CostModel, CastsOfAParameterNeedNotAgree) {
+  Graph graph;
+  const ValueId x = graph.AddInput("x", {kFloat, {16, 16}});
+  const ValueId w = *graph.AddParameter("w", {kFloat, {16, 16}});
+  const ValueId only_cast = *graph.AddParameter("only_cast", {kFloat, {16, 16}});
+  const auto add = [&graph](std::string type, std::vector<ValueId> inputs) {
+    Operator op;
+    op.type = std::move(type);
+    op.inputs = std::move(inputs);
+    graph.AddOperator(op, {{kFloat, {16, 16}}});
+  };
+  add("Cast", {w});
+  add("MatMul", {x, w});
+  add("MatMul", {x, w});
+  add("Cast", {only_cast});
+  add("Cast", {only_cast});
+  const CostModel model(graph, RoundMachine(), {.training = false});
+  ASSERT_EQ(model.edges().size(), 1U);
+  EXPECT_EQ(model.edges()[0].from, 1);
+  EXPECT_EQ(model.edges()[0].to, 2);
+  const CostTable table = *Price(graph, {{{2, 1}, {1, 2, 1}, {1, 2, 1}, {2, 1}, {1, 1}}}, 4,
+                                 RoundMachine(), {.training = false});
+  const double tensor = 16 * 16 * 4;
+  std::vector<double> kept;
+  for (const OperatorCost& cost : table.operators) kept.push_back(cost.bytes_kept);
+  EXPECT_EQ(kept, (std::vector<double>{0, tensor / 2, 0, tensor / 2, 0}));
+}
+
 }  // namespace
 }  // namespace relayout
