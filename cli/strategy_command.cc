@@ -11,7 +11,7 @@
 #include "relayout/base/json_writer.h"
 #include "relayout/base/text.h"
 #include "relayout/graph/mindir.h"
-#include "relayout/infer/explain.h"
+#include "relayout/infer/auto/explain.h"
 #include "relayout/infer/infer_strategy.h"
 #include "relayout/infer/optimizer_states.h"
 #include "relayout/io/posix_file_system.h"

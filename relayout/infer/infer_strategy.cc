@@ -5,10 +5,10 @@
 
 #include "relayout/base/text.h"
 #include "relayout/graph/global_batch.h"
+#include "relayout/infer/auto/propagation.h"
+#include "relayout/infer/auto/search.h"
 #include "relayout/infer/optimizer_states.h"
 #include "relayout/infer/parameter_layouts.h"
-#include "relayout/infer/propagation.h"
-#include "relayout/infer/search.h"
 #include "relayout/infer/stage_files.h"
 
 namespace relayout {

@@ -22,7 +22,7 @@
 #include "relayout/format/strategy_file.h"
 #include "relayout/graph/graph.h"
 #include "relayout/infer/assignment.h"
-#include "relayout/infer/machine_model.h"
+#include "relayout/infer/auto/machine_model.h"
 #include "relayout/infer/optimizer_split.h"
 #include "relayout/infer/stages.h"
 

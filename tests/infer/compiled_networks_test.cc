@@ -10,8 +10,8 @@
 
 #include "relayout/format/strategy_file.h"
 #include "relayout/graph/mindir.h"
+#include "relayout/infer/auto/search.h"
 #include "relayout/infer/infer_strategy.h"
-#include "relayout/infer/search.h"
 #include "relayout/io/posix_file_system.h"
 #include "relayout/layout/notation.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/search.h"
+#include "relayout/infer/auto/search.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "relayout/base/check.h"
-#include "relayout/infer/candidates.h"
-#include "relayout/infer/elimination.h"
+#include "relayout/infer/auto/candidates.h"
+#include "relayout/infer/auto/elimination.h"
 
 namespace relayout {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/cost_model.h"
+#include "relayout/infer/auto/cost_model.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/candidates.h"
+#include "relayout/infer/auto/candidates.h"
 
 #include <algorithm>
 #include <string>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/explain.h"
+#include "relayout/infer/auto/explain.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <utility>
 
-#include "relayout/infer/search.h"
+#include "relayout/infer/auto/search.h"
 
 namespace relayout {
 namespace {

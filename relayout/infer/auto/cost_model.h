@@ -51,8 +51,8 @@
 #include "relayout/base/status.h"
 #include "relayout/graph/graph.h"
 #include "relayout/infer/assignment.h"
-#include "relayout/infer/machine_model.h"
-#include "relayout/infer/movement.h"
+#include "relayout/infer/auto/machine_model.h"
+#include "relayout/infer/auto/movement.h"
 #include "relayout/infer/operator_axes.h"
 
 namespace relayout {

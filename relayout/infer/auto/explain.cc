@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/explain.h"
+#include "relayout/infer/auto/explain.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
-#include "relayout/infer/search.h"
+#include "relayout/infer/auto/search.h"
 
 namespace relayout {
 namespace {

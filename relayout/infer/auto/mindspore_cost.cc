@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/mindspore_cost.h"
+#include "relayout/infer/auto/mindspore_cost.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/search.h"
+#include "relayout/infer/auto/search.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 
 #include "relayout/base/text.h"
 #include "relayout/graph/builder.h"
-#include "relayout/infer/candidates.h"
+#include "relayout/infer/auto/candidates.h"
 
 namespace relayout {
 namespace {

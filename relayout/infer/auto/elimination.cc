@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/elimination.h"
+#include "relayout/infer/auto/elimination.h"
 
 #include <algorithm>
 #include <limits>

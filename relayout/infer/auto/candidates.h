@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "relayout/base/status.h"
-#include "relayout/infer/cost_model.h"
+#include "relayout/infer/auto/cost_model.h"
 
 namespace relayout {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/propagation.h"
+#include "relayout/infer/auto/propagation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,8 +17,8 @@
 
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
-#include "relayout/infer/cost_model.h"
-#include "relayout/infer/mindspore_cost.h"
+#include "relayout/infer/auto/cost_model.h"
+#include "relayout/infer/auto/mindspore_cost.h"
 #include "relayout/infer/operator_rule.h"
 
 namespace relayout {

@@ -16,7 +16,7 @@
 
 #include "relayout/base/status.h"
 #include "relayout/graph/graph.h"
-#include "relayout/infer/cost_model.h"
+#include "relayout/infer/auto/cost_model.h"
 
 namespace relayout {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/movement.h"
+#include "relayout/infer/auto/movement.h"
 
 #include <gtest/gtest.h>
 

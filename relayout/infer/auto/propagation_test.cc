@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "relayout/infer/propagation.h"
+#include "relayout/infer/auto/propagation.h"
 
 #include <gtest/gtest.h>
 
@@ -11,8 +11,8 @@
 
 #include "relayout/base/text.h"
 #include "relayout/graph/builder.h"
+#include "relayout/infer/auto/propagation_cases.h"
 #include "relayout/infer/parameter_layouts.h"
-#include "relayout/infer/propagation_cases.h"
 #include "relayout/layout/notation.h"
 
 namespace relayout {
