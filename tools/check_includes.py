@@ -29,6 +29,8 @@ THIRD_PARTY = {
     r"simdjson\.h": {"format"},
     r"CLI/.*": {"cli", "benchmarks"},
     r"mpi\.h": {"mpi"},
+    r"(oneapi/)?dnnl.*": {"spmd", "benchmarks"},
+    r"(eigen3/)?Eigen/.*": {"benchmarks"},
     r"nanobind/.*|Python\.h": {"python"},
     r"benchmark/.*": {"benchmarks"},
     r"(gtest|gmock)/.*": {"test", "tests", "fuzz"},

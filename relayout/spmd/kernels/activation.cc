@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "relayout/spmd/kernels/activation.h"
+
+#include <cmath>
+
+#include "relayout/spmd/kernels/library.h"
+#include "relayout/spmd/kernels/threads.h"
+
+namespace relayout::kernels {
+namespace {
+
+using Input = View<const float>;
+using Output = View<float>;
+
+void ApplyTo(Function function, const Input& x, const Output& y) {
+  RELAYOUT_CHECK(x.shape == y.shape);
+  Apply(function, x.size(), x.data, y.data);
+}
+
+void ApplyGradientTo(Function function, const Input& x, const Input& dy, const Output& dx) {
+  RELAYOUT_CHECK(x.shape == dy.shape && x.shape == dx.shape);
+  ApplyGradient(function, x.size(), x.data, dy.data, dx.data);
+}
+
+// y = formula(x), element by element.
+template <typename Formula>
+void Each(const Input& x, const Output& y, const Formula& formula) {
+  RELAYOUT_CHECK(x.shape == y.shape);
+  ForRange(x.size(), kElementGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) y.data[i] = formula(x.data[i]);
+  });
+}
+
+// dx = formula(kept, dy), where `kept` is x or y, element by element.
+template <typename Formula>
+void EachGradient(const Input& kept, const Input& dy, const Output& dx, const Formula& formula) {
+  RELAYOUT_CHECK(kept.shape == dy.shape && kept.shape == dx.shape);
+  ForRange(kept.size(), kElementGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) dx.data[i] = formula(kept.data[i], dy.data[i]);
+  });
+}
+
+}  // namespace
+
+void ReLU(const Input& x, const Output& y) {
+  // In this form NaN stays NaN.
+  Each(x, y, [](float value) { return value < 0 ? 0 : value; });
+}
+
+void ReLUGradient(const Input& y, const Input& dy, const Output& dx) {
+  EachGradient(y, dy, dx, [](float result, float gradient) { return result > 0 ? gradient : 0; });
+}
+
+void GeLU(const Input& x, const Output& y) { ApplyTo(Function::kGelu, x, y); }
+void GeLUGradient(const Input& x, const Input& dy, const Output& dx) {
+  ApplyGradientTo(Function::kGelu, x, dy, dx);
+}
+
+void SiLU(const Input& x, const Output& y) { ApplyTo(Function::kSilu, x, y); }
+void SiLUGradient(const Input& x, const Input& dy, const Output& dx) {
+  ApplyGradientTo(Function::kSilu, x, dy, dx);
+}
+
+void Tanh(const Input& x, const Output& y) { ApplyTo(Function::kTanh, x, y); }
+void TanhGradient(const Input& y, const Input& dy, const Output& dx) {
+  EachGradient(y, dy, dx,
+               [](float result, float gradient) { return gradient * (1 - result * result); });
+}
+
+void Sigmoid(const Input& x, const Output& y) { ApplyTo(Function::kSigmoid, x, y); }
+void SigmoidGradient(const Input& y, const Input& dy, const Output& dx) {
+  EachGradient(y, dy, dx,
+               [](float result, float gradient) { return gradient * result * (1 - result); });
+}
+
+void Square(const Input& x, const Output& y) {
+  Each(x, y, [](float value) { return value * value; });
+}
+void SquareGradient(const Input& x, const Input& dy, const Output& dx) {
+  EachGradient(x, dy, dx, [](float value, float gradient) { return 2 * value * gradient; });
+}
+
+void Sqrt(const Input& x, const Output& y) {
+  Each(x, y, [](float value) { return std::sqrt(value); });
+}
+void SqrtGradient(const Input& y, const Input& dy, const Output& dx) {
+  EachGradient(y, dy, dx, [](float root, float gradient) { return gradient / (2 * root); });
+}
+
+void Rsqrt(const Input& x, const Output& y) {
+  Each(x, y, [](float value) { return 1 / std::sqrt(value); });
+}
+void RsqrtGradient(const Input& y, const Input& dy, const Output& dx) {
+  EachGradient(y, dy, dx,
+               [](float root, float gradient) { return -0.5F * root * root * root * gradient; });
+}
+
+void Exp(const Input& x, const Output& y) { ApplyTo(Function::kExp, x, y); }
+void ExpGradient(const Input& y, const Input& dy, const Output& dx) {
+  EachGradient(y, dy, dx, [](float power, float gradient) { return power * gradient; });
+}
+
+}  // namespace relayout::kernels
