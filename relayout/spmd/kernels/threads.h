@@ -53,7 +53,7 @@ void ForRange(int64_t count, int64_t grain, const Body& body) {
 }
 
 // The grain of a loop that does little more than to read and write its elements.
-inline constexpr int64_t kElementGrain = 32 * 1024;
+inline constexpr int64_t kElementGrain = int64_t{32} * 1024;
 
 // So many rows of `row_size` elements are worth a thread.
 inline int64_t RowGrain(int64_t row_size) {
