@@ -52,7 +52,7 @@ class Reader {
     std::vector<NetworkTensor> last;
     for (const std::string_view line : SplitLines(text)) {
       const std::vector<std::string_view> words = SplitWords(line);
-      if (words[1] != "=") {
+      if (words.size() < 2 || words[1] != "=") {
         for (const std::string_view word : words) Declare(word);
         continue;
       }
