@@ -29,8 +29,7 @@
 // * A Reshape joins the layouts on its two sides: of the pairs that fit the visited side the one
 //   without communication and with the least computation, else with the least communication.
 // * A redistribution costs what the first one between the same two layouts cost, whatever the
-// shapes
-//   (MindSpore's cache, which has been seen to decide).
+//   shapes (MindSpore's cache, which has been seen to decide).
 // * The data set counts as annotated, last of all: its first dim is cut by all devices, or by none
 //   with full_batch.
 // * What no walk reaches is not cut at all.
