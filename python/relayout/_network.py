@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -202,11 +203,12 @@ class NetworkTensor:
     def _combine(self, type: str, other: NetworkTensor | float) -> NetworkTensor:
         if isinstance(other, NetworkTensor):
             made = self._builder.apply(type, [self._tensor, other._tensor], {})
+        elif not isinstance(other, numbers.Real):
+            raise TypeError(f"{type} takes a NetworkTensor or a number, not {other!r}")
         elif type in ("Muls", "Divs"):
             made = self._builder.apply(type, [self._tensor], {"other": other})
         else:
-            is_float = self.dtype.startswith(("float", "bfloat"))
-            fits = is_float or float(other).is_integer()
+            fits = self.dtype.startswith(("float", "bfloat")) or float(other).is_integer()
             number = self._builder.constant((), self._tensor.dtype if fits else "f32")
             made = self._builder.apply(type, [self._tensor, number], {})
         return NetworkTensor(self._builder, made)

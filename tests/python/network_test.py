@@ -75,6 +75,20 @@ class Networks(Case):
         self.assertEqual((matmul.cuts, matmul.shapes), (((2, 1), (1, 2)), ((32, 512),)))
         self.assertIsNone(network.operators[0].cuts)
 
+    def test_numbers_beside_tensors(self) -> None:
+        net = relayout.NetworkBuilder()
+        x = net.input("x", (4, 8))
+        network = net.build(x * 2.0 / 3.0 + 1.0 - 0.5)
+        self.assertIn("Muls (x) -> f32[4,8] other=2", str(network))
+        self.assertIn("Divs (#0) -> f32[4,8] other=3", str(network))
+        self.assertIn("Add (#1, const f32[]) -> f32[4,8]", str(network))
+        self.assertIn("Sub (#2, const f32[]) -> f32[4,8]", str(network))
+        ids = net.input("ids", (4,), "int32")
+        self.assertEqual((ids + 1).dtype, "int32")
+        self.assertEqual((ids + 0.5).dtype, "float32")
+        with self.assertRaisesRegex(TypeError, "a number, not 'a'"):
+            x + "a"  # type: ignore[operator]
+
     def test_every_short_method(self) -> None:
         net = relayout.NetworkBuilder()
         ids = net.input("ids", (2, 6), "int32")
