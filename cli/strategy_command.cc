@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,7 +66,17 @@ Status Interpret(StrategyOptions& options) {
     RELAYOUT_ASSIGN_OR_RETURN(StageRule rule, ParseStageRule(text));
     options.infer.stage_rules.push_back(std::move(rule));
   }
+  if (options.search == "cost" && options.mode != "auto") {
+    return InvalidInput("--search cost is a way of --mode auto; add that");
+  }
+  if (options.infer.stage_count == 1 && !options.stages.empty()) {
+    return InvalidInput("--stage says which cells are in which stage; add --stages, their number");
+  }
   const bool has_mark = options.output.find(kStageMark) != std::string::npos;
+  if (options.merged && has_mark) {
+    return InvalidInput(Format("{}: --merged makes one file, but {} stands for the number of one",
+                               options.output, kStageMark));
+  }
   if (options.infer.stage_count > 1 && !options.merged && !has_mark) {
     return InvalidInput(Format(
         "{}: one name for the files of {} stages; put {} into it, or take --merged for one file",
@@ -216,6 +227,20 @@ Status Run(FileSystem& fs, StrategyOptions& options) {
   return OkStatus();
 }
 
+// Whole numbers; for CLI::Option::check, whose own ranges are spelled with 309 digits.
+std::string CheckCount(const std::string& text) {
+  const std::optional<int64_t> count = ParseDecimal(text);
+  return count && *count > 0 ? "" : Format("{} is not a whole number of at least 1", text);
+}
+
+std::string CheckThreshold(const std::string& text) {
+  return ParseDecimal(text) ? "" : Format("{} is not a whole number of at least 0", text);
+}
+
+std::string CheckOutput(const std::string& text) {
+  return text.empty() ? "the name of the strategy file is empty" : "";
+}
+
 // An option value like "layer1=0"; for CLI::Option::check.
 std::string CheckStageRule(const std::string& text) {
   return ParseStageRule(text).status().message();
@@ -233,7 +258,7 @@ void AddOptimizerOptions(CLI::App& command, InferOptions& infer) {
   command
       .add_option("--optimizer-threshold-kb", parallel.threshold_kib,
                   "... of parameters of at least so many KiB (parallel_optimizer_threshold)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CheckThreshold)
       ->capture_default_str();
   command.add_option("--optimizer-shard-size", parallel.group,
                      "... in groups of so many; -1: all (optimizer_weight_shard_size)");
@@ -246,7 +271,7 @@ void AddOptimizerOptions(CLI::App& command, InferOptions& infer) {
 
 void AddStageOptions(CLI::App& command, StrategyOptions& options) {
   command.add_option("--stages", options.infer.stage_count, "Pipeline stages")
-      ->check(CLI::PositiveNumber)
+      ->check(CheckCount)
       ->capture_default_str();
   command
       .add_option("--stage", options.stages,
@@ -257,7 +282,7 @@ void AddStageOptions(CLI::App& command, StrategyOptions& options) {
   command
       .add_option("--micro-batches", options.infer.micro_batch_count,
                   "Parts into which the pipeline deals a batch (micro_size)")
-      ->check(CLI::PositiveNumber)
+      ->check(CheckCount)
       ->capture_default_str();
   command.add_flag("--merged", options.merged, "One file for all stages");
 }
@@ -271,7 +296,7 @@ void AddStrategyCommand(CLI::App& app, int& exit_code) {
   command->add_option("NET", options->network, "The network (.mindir)")->required();
   command->add_option("--devices", options->infer.device_count, "Devices, of all stages together")
       ->required()
-      ->check(CLI::PositiveNumber);
+      ->check(CheckCount);
   command->add_option("--phase", options->phase, "train, or predict: no optimizer")
       ->check(CLI::IsMember({"train", "predict"}))
       ->capture_default_str();
@@ -289,6 +314,7 @@ void AddStrategyCommand(CLI::App& app, int& exit_code) {
       ->add_option("-o,--output", options->output,
                    "The strategy file; JSON if it ends in .json, else protobuf; with stages a name "
                    "with {stage} in it, or --merged")
+      ->check(CheckOutput)
       ->required();
   command->add_flag("--overwrite", options->overwrite, "Replace files that exist");
   command->add_flag("--explain", options->explain, "Print how each operator is cut, and why");

@@ -31,6 +31,11 @@ Status CheckOptions(const InferOptions& options) {
   if (options.micro_batch_count < 1) {
     return InvalidInput(Format("{} micro batches", options.micro_batch_count));
   }
+  constexpr int64_t kMaxDevices = int64_t{1} << 31;  // A layout's limit.
+  if (options.device_count / options.stage_count > kMaxDevices) {
+    return InvalidInput(Format("{} in a stage; at most 2^31 can be laid out on",
+                               Count(options.device_count / options.stage_count, "device")));
+  }
   const OptimizerParallel& parallel = options.optimizer_parallel;
   if (parallel.threshold_kib < 0) {
     return InvalidInput(Format("the optimizer's threshold is {} KiB", parallel.threshold_kib));

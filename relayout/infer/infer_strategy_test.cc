@@ -232,6 +232,8 @@ TEST(InferStrategy, RefusesWhatCannotBe) {
     return inferred.ok() ? "accepted" : inferred.status().message();
   };
   EXPECT_THAT(message([](InferOptions& o) { o.device_count = 0; }), HasSubstr("0 devices"));
+  EXPECT_THAT(message([](InferOptions& o) { o.device_count = (int64_t{1} << 31) * 2; }),
+              HasSubstr("4294967296 devices in a stage"));
   EXPECT_THAT(message([](InferOptions& o) { o.stage_count = 3; }),
               HasSubstr("8 devices cannot be dealt evenly to 3 stages"));
   EXPECT_THAT(message([](InferOptions& o) { o.stage_count = 2; }),

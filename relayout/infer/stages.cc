@@ -29,8 +29,9 @@ class Assigner {
   Status CheckRules() const {
     for (const StageRule& rule : rules_) {
       if (rule.stage < 0 || rule.stage >= stage_count_) {
-        return InvalidInput(Format("stage {} of '{}' does not exist: there are {} stages, 0 to {}",
-                                   rule.stage, Printable(rule.prefix), stage_count_,
+        return InvalidInput(Format("stage {} of '{}' does not exist: there {} {}, 0 to {}",
+                                   rule.stage, Printable(rule.prefix),
+                                   stage_count_ == 1 ? "is" : "are", Count(stage_count_, "stage"),
                                    stage_count_ - 1));
       }
     }

@@ -81,6 +81,11 @@ class Refusals(CliTest):
         self.assertEqual(list(self.folder.glob("s*")), [])
         return message
 
+    def usage_error(self, *arguments: object) -> str:
+        done = self.run_cli("strategy", *arguments)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done)
+        return done.stderr
+
     def test_devices_that_do_not_fit(self) -> None:
         message = self.strategy(1, SAVE, "--devices", 6)
         self.assertIn("MatMul 'Default/layer1-Dense/MatMul-op0'", message)
@@ -94,6 +99,25 @@ class Refusals(CliTest):
         message = self.strategy(1, PIPELINE, "--devices", 8, "--merged",
                                 "--stages", 2, "--stage", "layer1=0,layr2=1")  # fmt: skip
         self.assertIn("near it: layer2", message)
+
+    def test_options_that_would_do_nothing(self) -> None:
+        message = self.strategy(1, SAVE, "--devices", 8, "--search", "cost")
+        self.assertIn("--mode auto", message)
+        message = self.strategy(1, SAVE, "--devices", 8, "--stage", "layer1=0")
+        self.assertIn("add --stages", message)
+        message = self.refused(1, "strategy", PIPELINE, "--devices", 8, *TWO_STAGES, "--merged",
+                               "-o", self.folder / "s_{stage}.ckpt")  # fmt: skip
+        self.assertIn("--merged makes one file", message)
+
+    def test_numbers_that_are_none(self) -> None:
+        for text in ["0", "-8", "x", "8.5", "99999999999999999999"]:
+            with self.subTest(text):
+                message = self.usage_error(SAVE, "--devices", text, "-o", self.folder / "s.ckpt")
+                self.assertIn(f"--devices: {text} is not a whole number of at least 1", message)
+        message = self.strategy(1, SAVE, "--devices", 2**32, "--full-batch")
+        self.assertIn("4294967296 devices", message)
+        message = self.usage_error(SAVE, "--devices", 8, "-o", "")
+        self.assertIn("the name of the strategy file is empty", message)
 
     def test_usage(self) -> None:
         for arguments in [["--devices", 0], ["--devices", "x"], [], ["--devices", 8, "--phase", "x"],
