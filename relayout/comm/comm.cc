@@ -2,6 +2,8 @@
 #include "relayout/comm/comm.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 namespace relayout {
 namespace {
@@ -49,6 +51,20 @@ Status Agree(Comm& comm, const Status& mine) {
   std::vector<RankOutcome> by_rank;
   for (const std::string& bytes : *all) by_rank.push_back(Decode(bytes));
   return CommonFailure(by_rank);
+}
+
+size_t MemberOf(std::span<const int> group, int rank) {
+  // Strictly: no neighbours with a >= b.
+  RELAYOUT_CHECK(std::ranges::adjacent_find(group, std::greater_equal<>()) == group.end());
+  const auto found = std::ranges::lower_bound(group, rank);
+  RELAYOUT_CHECK(found != group.end() && *found == rank);
+  return static_cast<size_t>(found - group.begin());
+}
+
+std::vector<int> WholeGroup(const Comm& comm) {
+  std::vector<int> group(static_cast<size_t>(comm.size()));
+  std::iota(group.begin(), group.end(), 0);
+  return group;
 }
 
 }  // namespace relayout

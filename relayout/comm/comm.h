@@ -15,14 +15,19 @@
 //
 // Three rules keep ranks from waiting for each other for ever:
 //
-//   1. Every rank calls the same collectives in the same order, with the same root.
+//   1. Every rank calls the same collectives in the same order, with the same root. For Exchange(),
+//      which is a matter of a group, any two ranks call those of the groups that hold both in the
+//      same order.
 //   2. A step that can fail on some ranks only is followed by Agree(); nobody leaves before it.
 //   3. The failure of a collective itself is final: the Comm is good for RequestStop() and the
 //      destructor, and each later collective fails with the same words. A rank that breaks rule 2
 //      makes the others' collectives fail, naming it, rather than hang.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +66,23 @@ class Comm {
   // The same for `root` only; the other ranks get an empty vector and may return early.
   virtual Result<std::vector<std::string>> Gather(std::string_view mine, int root) = 0;
 
+  // Takes what group[member] gave to this rank. The bytes may be that rank's own memory: they are
+  // to be read, before the call returns, and the memory that is given away must not be written.
+  using Receive = std::function<void(size_t member, std::string_view bytes)>;
+
+  // Collective among the ranks of `group`: ascending, this rank one of them, the same on each.
+  // Gives give[i] to rank group[i] and calls `receive` for what each member gave to this rank,
+  // itself included, in the order of the group. Other ranks need not know, so that groups can work
+  // at the same time, as often as each likes. With ranks 0 and 2 in a group of their own:
+  //
+  //   rank 0 gives {"a", "bc"}  receives (0, "a") (1, "")
+  //   rank 2 gives {"", "d"}    receives (0, "bc") (1, "d")
+  //
+  // Bytes are copied at most once on their way to `receive`: between threads not at all.
+  // @pre give.size() == group.size()
+  virtual Status Exchange(std::span<const int> group, std::span<const std::string_view> give,
+                          const Receive& receive) = 0;
+
   // Not collective: from any thread at any time, also during a collective; neither waits for other
   // ranks. A wish that everybody stops soon, because a rank failed or somebody pressed Ctrl-C. It
   // ends no collective; the ranks notice it where they ask, return kCancelled, and meet in Agree().
@@ -87,6 +109,12 @@ struct RankOutcome {
 // stands before the message, "process 3 (node07): ...", unless every rank says the very same, as
 // with an option that is wrong everywhere.
 Status CommonFailure(const std::vector<RankOutcome>& by_rank);
+
+// Which member of `group` the rank is. @pre group is ascending and holds it
+size_t MemberOf(std::span<const int> group, int rank);
+
+// All ranks of `comm`, as a group.
+std::vector<int> WholeGroup(const Comm& comm);
 
 // A Comm of this process alone: rank 0 of 1.
 std::unique_ptr<Comm> NewSelfComm();

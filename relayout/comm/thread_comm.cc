@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <new>
+#include <numeric>
 #include <optional>
+#include <span>
 #include <system_error>
 #include <thread>
 
@@ -20,6 +23,7 @@ struct Contribution {
   const char* collective;
   int root;
   std::string_view bytes;
+  std::span<const std::string_view> give = {};  // Of Exchange: for each member of the group.
 };
 
 Status Guarded(const std::function<void()>& read) {
@@ -31,63 +35,114 @@ Status Guarded(const std::function<void()>& read) {
   }
 }
 
-// What the ranks share. A collective is three steps: everybody posts and waits for all (1); reads
-// what it needs of the others' memory; waits until all have read (2), so that each may free what it
-// posted. Nobody can leave between 1 and 2, so what is read is alive.
+// What the ranks share. A collective is three steps: everybody of the group posts and waits for all
+// (1); reads what it needs of the others' memory; waits until all have read (2), so that each may
+// free what it posted. Nobody can leave between 1 and 2, so what is read is alive.
 class Team {
  public:
-  explicit Team(int size) : posted_(static_cast<size_t>(size)) {}
+  // Where the ranks of one group wait for each other. Guarded by the team's mutex.
+  struct Meeting {
+    std::vector<int> group;
+    std::condition_variable changed;
+    int waiting = 0;
+    uint64_t round = 0;
+  };
+
+  explicit Team(int size) : posted_(static_cast<size_t>(size)), left_(posted_.size(), false) {
+    std::vector<int> all(posted_.size());
+    std::iota(all.begin(), all.end(), 0);
+    whole_ = &MeetingOf(all);
+  }
 
   int size() const { return static_cast<int>(posted_.size()); }
+  Meeting& whole() { return *whole_; }
 
-  Status Meet(int rank, const Contribution& mine, const std::function<void()>& read) {
+  // Groups are few, and met in again and again: none is ever forgotten.
+  Meeting& MeetingOf(std::span<const int> group) {
+    const std::lock_guard lock(mutex_);
+    const std::vector<int> key(group.begin(), group.end());
+    Meeting& meeting = meetings_[key];
+    if (meeting.group.empty()) meeting.group = key;
+    return meeting;
+  }
+
+  Status Meet(int rank, Meeting& meeting, const Contribution& mine,
+              const std::function<void()>& read) {
     posted_[static_cast<size_t>(rank)] = mine;
-    RELAYOUT_RETURN_IF_ERROR(WaitForAll(rank, mine.collective));
-    const Contribution& first = posted_.front();
+    RELAYOUT_RETURN_IF_ERROR(WaitForAll(rank, meeting, mine.collective));
+    const Contribution& first = posted(meeting.group.front());
     RELAYOUT_CHECK(std::string_view(first.collective) == mine.collective);
     RELAYOUT_CHECK(first.root == mine.root);
     // Whatever happens, the others may still be reading what this rank posted.
     Status outcome = Guarded(read);
-    RELAYOUT_RETURN_IF_ERROR(WaitForAll(rank, mine.collective));
+    RELAYOUT_RETURN_IF_ERROR(WaitForAll(rank, meeting, mine.collective));
     return outcome;
   }
-  std::string_view posted(int rank) const { return posted_[static_cast<size_t>(rank)].bytes; }
+  const Contribution& posted(int rank) const { return posted_[static_cast<size_t>(rank)]; }
 
   void Leave(int rank) {
     const std::lock_guard lock(mutex_);
     // The first is the cause; those that fail because of it leave as well.
     if (!first_left_) first_left_ = rank;
-    changed_.notify_all();
+    left_[static_cast<size_t>(rank)] = true;
+    ++left_count_;
+    for (auto& [group, meeting] : meetings_) meeting.changed.notify_all();
+    CheckSomebodyGoesOn();
   }
 
   void RequestStop() { stop_ = true; }
   bool StopRequested() const { return stop_; }
 
  private:
-  Status WaitForAll(int rank, const char* collective) {
+  Status WaitForAll(int rank, Meeting& meeting, const char* collective) {
     std::unique_lock lock(mutex_);
-    const uint64_t round = round_;
-    if (++waiting_ == size()) {
-      waiting_ = 0;
-      ++round_;
-      changed_.notify_all();
+    const uint64_t round = meeting.round;
+    if (++meeting.waiting == std::ssize(meeting.group)) {
+      blocked_count_ -= meeting.waiting - 1;
+      meeting.waiting = 0;
+      ++meeting.round;
+      meeting.changed.notify_all();
       return OkStatus();
     }
-    changed_.wait(lock, [&] { return round_ != round || first_left_; });
+    ++blocked_count_;
+    CheckSomebodyGoesOn();
+    meeting.changed.wait(lock, [&] { return meeting.round != round || LeftOf(meeting.group); });
     // A round that is over was joined by all, also by those that left since.
-    if (round_ != round) return OkStatus();
-    return IoError(
-        Format("rank {} left, and rank {} waits for it in {}", *first_left_, rank, collective));
+    if (meeting.round != round) return OkStatus();
+    --blocked_count_;
+    --meeting.waiting;
+    return IoError(Format("rank {} left, and rank {} waits for it in {}", *LeftOf(meeting.group),
+                          rank, collective));
+  }
+
+  // A rank of the group that left: the one that left first of all, if it is one.
+  std::optional<int> LeftOf(const std::vector<int>& group) const {
+    if (!first_left_) return std::nullopt;
+    if (std::ranges::binary_search(group, *first_left_)) return first_left_;
+    const auto left = std::ranges::find_if(
+        group, [&](int rank) -> bool { return left_[static_cast<size_t>(rank)]; });
+    return left == group.end() ? std::nullopt : std::optional(*left);
+  }
+
+  // Ranks that call the exchanges of overlapping groups in different orders would wait for ever.
+  void CheckSomebodyGoesOn() const {
+    if (blocked_count_ == 0 || blocked_count_ + left_count_ < size()) return;
+    const bool somebody_fails = std::ranges::any_of(meetings_, [&](const auto& entry) {
+      return entry.second.waiting > 0 && LeftOf(entry.second.group).has_value();
+    });
+    RELAYOUT_CHECK(somebody_fails);
   }
 
   std::vector<Contribution> posted_;
   std::atomic<bool> stop_ = false;
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  std::mutex mutex_;  // Guards what follows.
+  std::map<std::vector<int>, Meeting> meetings_;
+  Meeting* whole_ = nullptr;
   std::optional<int> first_left_;
-  int waiting_ = 0;
-  uint64_t round_ = 0;
+  std::vector<bool> left_;
+  int left_count_ = 0;
+  int blocked_count_ = 0;  // Ranks that wait in a round that is not over.
 };
 
 class ThreadComm final : public Comm {
@@ -104,7 +159,7 @@ class ThreadComm final : public Comm {
   Status Broadcast(std::string& bytes, int root) override {
     CheckRoot(root);
     return Meet({"Broadcast", root, bytes}, [&] {
-      if (rank_ != root) bytes = team_.posted(root);
+      if (rank_ != root) bytes = team_.posted(root).bytes;
     });
   }
   Result<std::vector<std::string>> AllGather(std::string_view mine) override {
@@ -113,6 +168,17 @@ class ThreadComm final : public Comm {
   Result<std::vector<std::string>> Gather(std::string_view mine, int root) override {
     CheckRoot(root);
     return Collect({"Gather", root, mine}, rank_ == root);
+  }
+
+  Status Exchange(std::span<const int> group, std::span<const std::string_view> give,
+                  const Receive& receive) override {
+    const size_t mine = MemberOf(group, rank_);
+    RELAYOUT_CHECK(give.size() == group.size() && group.front() >= 0 && group.back() < size());
+    if (!failure_.ok()) return failure_;
+    failure_ = team_.Meet(rank_, team_.MeetingOf(group), {"Exchange", 0, {}, give}, [&] {
+      for (size_t i = 0; i < group.size(); ++i) receive(i, team_.posted(group[i]).give[mine]);
+    });
+    return failure_;
   }
 
   void RequestStop() override { team_.RequestStop(); }
@@ -125,14 +191,14 @@ class ThreadComm final : public Comm {
   void CheckRoot(int root) const { RELAYOUT_CHECK(root >= 0 && root < size()); }
 
   Status Meet(const Contribution& mine, const std::function<void()>& read) {
-    if (failure_.ok()) failure_ = team_.Meet(rank_, mine, read);
+    if (failure_.ok()) failure_ = team_.Meet(rank_, team_.whole(), mine, read);
     return failure_;
   }
 
   Result<std::vector<std::string>> Collect(const Contribution& mine, bool wanted) {
     std::vector<std::string> all;
     RELAYOUT_RETURN_IF_ERROR(Meet(mine, [&] {
-      for (int i = 0; wanted && i < size(); ++i) all.emplace_back(team_.posted(i));
+      for (int i = 0; wanted && i < size(); ++i) all.emplace_back(team_.posted(i).bytes);
     }));
     return all;
   }

@@ -20,8 +20,10 @@ namespace relayout {
 // lives until rank_main returns, and waits for all of them.
 //
 // Stricter than other transports: ranks that call different collectives, or name different roots,
-// are a CHECK failure. A rank that returns while others wait for it in a collective, or call one
-// later, makes theirs fail with kIoError: "rank 2 left, and rank 0 waits for it in Barrier".
+// are a CHECK failure, and so are ranks that wait for each other in exchanges of different groups
+// when nobody is left who could go on. A rank that returns while others wait for it in a
+// collective, or call one later, makes theirs fail with kIoError: "rank 2 left, and rank 0 waits
+// for it in Barrier".
 //
 // Returns CommonFailure() of what the ranks returned. Ranks whose collective failed only because
 // another rank left count last, so that the failure that made that rank leave is the one reported.

@@ -6,11 +6,18 @@
 #include <functional>
 #include <new>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace relayout {
 namespace {
 
 using RankMain = std::function<Status(Comm&)>;
+
+Status ExchangeNothing(Comm& comm, const std::vector<int>& group) {
+  const std::vector<std::string_view> give(group.size());
+  return comm.Exchange(group, give, [](size_t, std::string_view) {});
+}
 
 // Each collective, as something that a rank waits in.
 struct Collective {
@@ -27,6 +34,7 @@ const Collective kCollectives[] = {
     {"AllGather", [](Comm& comm) { return comm.AllGather("x").status(); }},
     {"Gather", [](Comm& comm) { return comm.Gather("x", 0).status(); }},
     {"AllGather", [](Comm& comm) { return Agree(comm, OkStatus()); }},
+    {"Exchange", [](Comm& comm) { return ExchangeNothing(comm, WholeGroup(comm)); }},
 };
 
 TEST(ThreadComm, ARankThatLeavesFailsTheOthersCollective) {
@@ -48,6 +56,21 @@ TEST(ThreadComm, ARankThatLeavesFailsTheOthersCollective) {
       }
     }
   }
+}
+
+TEST(ThreadComm, ARankThatLeavesIsMissedOnlyInItsGroups) {
+  const Status status = RunThreadComm(4, [](Comm& comm) -> Status {
+    if (comm.rank() == 3) return OkStatus();
+    if (comm.rank() < 2) {
+      for (int i = 0; i < 100; ++i) RELAYOUT_RETURN_IF_ERROR(ExchangeNothing(comm, {0, 1}));
+      return OkStatus();
+    }
+    const Status left = ExchangeNothing(comm, {2, 3});
+    EXPECT_EQ(left.message(), "rank 3 left, and rank 2 waits for it in Exchange");
+    EXPECT_EQ(ExchangeNothing(comm, {2}).message(), left.message());
+    return OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status.message();
 }
 
 TEST(ThreadComm, AFailedCollectiveStaysFailed) {
@@ -107,6 +130,36 @@ TEST(ThreadCommDeathTest, RanksThatCallDifferentCollectives) {
   EXPECT_DEATH(
       (void)RunThreadComm(2, [](Comm& comm) { return comm.Gather("", comm.rank()).status(); }),
       "internal error");
+  EXPECT_DEATH((void)RunThreadComm(
+                   2,
+                   [](Comm& comm) {
+                     return comm.rank() == 0 ? comm.Barrier() : ExchangeNothing(comm, {0, 1});
+                   }),
+               "internal error");
+}
+
+TEST(ThreadCommDeathTest, RanksThatWaitForEachOtherInACircle) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const std::vector<int> groups[] = {{0, 1}, {1, 2}, {0, 2}};
+  EXPECT_DEATH((void)RunThreadComm(
+                   3, [&](Comm& comm) { return ExchangeNothing(comm, groups[comm.rank()]); }),
+               "internal error");
+  // The rest wait for each other while one leaves that nobody waits for.
+  EXPECT_DEATH((void)RunThreadComm(4,
+                                   [&](Comm& comm) {
+                                     return comm.rank() == 3
+                                                ? OkStatus()
+                                                : ExchangeNothing(comm, groups[comm.rank()]);
+                                   }),
+               "internal error");
+}
+
+TEST(ThreadCommDeathTest, GroupsThatAreNone) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  for (const std::vector<int>& group : std::vector<std::vector<int>>{{1}, {0, 0}, {1, 0}, {0, 2}}) {
+    EXPECT_DEATH((void)RunThreadComm(2, [&](Comm& comm) { return ExchangeNothing(comm, group); }),
+                 "internal error");
+  }
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What ranks tell each other out of turn, on a communicator of its own: "everybody stop" and "I
-// have left". No memory windows (RMA): each message is one int64 that is sent to each other rank
+// have left". No memory windows (RMA): each message is two int64 that are sent to each other rank
 // without waiting, and looked for now and then. A rank sends each of the two at most once.
 //
 // Not thread-safe: MpiComm calls it under its lock.
@@ -24,9 +24,10 @@ class Control {
 
   // Start sending and return. A message that cannot be sent is lost: it was a wish.
   void SendStop();
-  // Says that this rank has taken part in so many collectives and will in no more. The others need
-  // the number, because a rank can be through with a collective before they are.
-  void SendLeft(int64_t collective_count);
+  // Says that this rank has taken part in so many collectives of all ranks, and in so many
+  // exchanges with each rank, and will in no more. The others need the numbers, because a rank can
+  // be through with a collective before they are.
+  void SendLeft(int64_t collective_count, const std::vector<int64_t>& exchange_counts);
 
   // Takes in what has arrived. Does not wait.
   Status Receive();
@@ -34,6 +35,8 @@ class Control {
   bool stop_received() const { return stop_received_; }
   // A rank that has left before the collective of this number (from 1), if one is known.
   std::optional<int> LeftBefore(int64_t collective_number) const;
+  // Whether `rank` has left before the exchange of this number (from 1) between it and this rank.
+  bool LeftBeforeExchange(int rank, int64_t exchange_number) const;
 
   // How many messages were sent to each rank so far, and how many have been received.
   const std::vector<int>& sent_counts() const { return sent_counts_; }
@@ -42,19 +45,25 @@ class Control {
   Result<bool> TestSends();
 
  private:
-  void SendToOthers(const int64_t& message);
-  void Take(int from, int64_t message);
+  // A stop, or the numbers of collectives and exchanges of a rank that has left.
+  struct Message {
+    int64_t collective_count;
+    int64_t exchange_count;
+  };
+
+  void Send(const Message& message, int to);
+  void Take(int from, const Message& message);
 
   const MPI_Comm comm_;
   int rank_ = 0;
   bool stop_received_ = false;
-  int64_t left_message_ = 0;
+  std::vector<Message> left_messages_;  // To each rank; alive until sent.
   std::vector<MPI_Request> sends_;
   std::vector<int> sent_counts_;
   int received_count_ = 0;
   struct Left {
     int rank;
-    int64_t collective_count;
+    Message counts;
   };
   std::vector<Left> left_;
 };

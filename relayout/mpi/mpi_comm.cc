@@ -11,6 +11,7 @@
 #include <mutex>
 #include <new>
 #include <numeric>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -86,6 +87,7 @@ class MpiComm final : public Comm {
         host_(std::move(host)) {
     MPI_Comm_rank(data, &rank_);
     MPI_Comm_size(data, &size_);
+    exchange_counts_.resize(static_cast<size_t>(size_), 0);
   }
   ~MpiComm() override {
     if (broken_ || !Close().ok()) AbortMpi(kBrokenExitStatus);
@@ -112,6 +114,17 @@ class MpiComm final : public Comm {
     return Collect("Gather", mine, root);
   }
 
+  Status Exchange(std::span<const int> group, std::span<const std::string_view> give,
+                  const Receive& receive) override {
+    const size_t mine = MemberOf(group, rank_);
+    RELAYOUT_CHECK(give.size() == group.size() && group.front() >= 0 && group.back() < size_);
+    if (broken_) return failure_;
+    for (const int rank : group) ++exchange_counts_[static_cast<size_t>(rank)];
+    Status status = Guarded([&] { return ExchangeBytes(group, mine, give, receive); });
+    if (!status.ok()) Break(status);
+    return status;
+  }
+
   void RequestStop() override {
     // Where somebody else's wish is known, that rank has told all of them.
     if (stop_.exchange(true)) return;
@@ -130,6 +143,7 @@ class MpiComm final : public Comm {
 
  private:
   static constexpr int kEverybody = -1;
+  static constexpr int kExchangeTag = 2;
 
   // Runs one collective of comm.h. The first failure is final.
   template <typename Work>
@@ -200,7 +214,7 @@ class MpiComm final : public Comm {
   void SayThatWeLeft() {
     if (std::exchange(said_that_we_left_, true)) return;
     const std::lock_guard lock(mutex_);
-    control_.SendLeft(collective_count_);
+    control_.SendLeft(collective_count_, exchange_counts_);
   }
 
   Status BroadcastBytes(std::string& bytes, int root) {
@@ -282,6 +296,95 @@ class MpiComm final : public Comm {
     }
   }
 
+  // Messages between each two of the group: the length, then the bytes in pieces. They need no
+  // communicator of the group, because MPI keeps the order of what one rank sends to another.
+  Status ExchangeBytes(std::span<const int> group, size_t mine,
+                       std::span<const std::string_view> give, const Receive& receive) {
+    std::vector<int64_t> give_sizes(group.size());
+    std::vector<int64_t> take_sizes(group.size(), 0);
+    std::vector<MPI_Request> lengths;
+    std::vector<MPI_Request> payloads;
+    for (size_t i = 0; i < group.size(); ++i) {
+      if (i == mine) continue;
+      give_sizes[i] = std::ssize(give[i]);
+      RELAYOUT_RETURN_IF_ERROR(StartReceive(&take_sizes[i], sizeof(int64_t), group[i], lengths));
+      RELAYOUT_RETURN_IF_ERROR(StartSend(&give_sizes[i], sizeof(int64_t), group[i], payloads));
+      RELAYOUT_RETURN_IF_ERROR(StartSend(give[i].data(), give_sizes[i], group[i], payloads));
+    }
+    RELAYOUT_RETURN_IF_ERROR(CompleteAll(lengths, group, 0));
+    std::vector<int64_t> begins(group.size());
+    std::exclusive_scan(take_sizes.begin(), take_sizes.end(), begins.begin(), int64_t{0});
+    const int64_t take_bytes = begins.back() + take_sizes.back();
+    const auto buffer = std::make_unique_for_overwrite<char[]>(static_cast<size_t>(take_bytes));
+    for (size_t i = 0; i < group.size(); ++i) {
+      RELAYOUT_RETURN_IF_ERROR(
+          StartReceive(buffer.get() + begins[i], take_sizes[i], group[i], payloads));
+    }
+    const int64_t give_bytes = std::accumulate(give_sizes.begin(), give_sizes.end(), int64_t{0});
+    RELAYOUT_RETURN_IF_ERROR(CompleteAll(payloads, group, take_bytes + give_bytes));
+    for (size_t i = 0; i < group.size(); ++i) {
+      const std::string_view taken(buffer.get() + begins[i], static_cast<size_t>(take_sizes[i]));
+      receive(i, i == mine ? give[i] : taken);
+    }
+    return OkStatus();
+  }
+
+  // Start to move so many bytes, in as many messages as they need.
+  Status StartSend(const void* bytes, int64_t size_bytes, int to,
+                   std::vector<MPI_Request>& requests) {
+    return ForEachMessage(size_bytes, requests, [&](int64_t begin, int count, MPI_Request* r) {
+      const char* piece = static_cast<const char*>(bytes) + begin;
+      return MpiStatus(MPI_Isend(piece, count, MPI_BYTE, to, kExchangeTag, data_, r), "MPI_Isend");
+    });
+  }
+  Status StartReceive(void* bytes, int64_t size_bytes, int from,
+                      std::vector<MPI_Request>& requests) {
+    return ForEachMessage(size_bytes, requests, [&](int64_t begin, int count, MPI_Request* r) {
+      char* piece = static_cast<char*>(bytes) + begin;
+      return MpiStatus(MPI_Irecv(piece, count, MPI_BYTE, from, kExchangeTag, data_, r),
+                       "MPI_Irecv");
+    });
+  }
+  template <typename Start>
+  Status ForEachMessage(int64_t size_bytes, std::vector<MPI_Request>& requests,
+                        const Start& start) {
+    const std::lock_guard lock(mutex_);
+    for (int64_t begin = 0; begin < size_bytes; begin += options_.max_message_bytes) {
+      const int64_t piece_bytes = std::min(options_.max_message_bytes, size_bytes - begin);
+      requests.push_back(MPI_REQUEST_NULL);
+      RELAYOUT_RETURN_IF_ERROR(start(begin, static_cast<int>(piece_bytes), &requests.back()));
+    }
+    return OkStatus();
+  }
+
+  // Waits until all that was started in an exchange of `group` is done.
+  Status CompleteAll(std::vector<MPI_Request>& requests, std::span<const int> group,
+                     int64_t size_bytes) {
+    Pauses pauses(size_bytes);
+    for (;;) {
+      RELAYOUT_ASSIGN_OR_RETURN(const bool done, LookAtAll(requests, group));
+      if (done) return OkStatus();
+      pauses.Pause();
+    }
+  }
+
+  Result<bool> LookAtAll(std::vector<MPI_Request>& requests, std::span<const int> group) {
+    const std::lock_guard lock(mutex_);
+    int done = 0;
+    RELAYOUT_RETURN_IF_ERROR(MpiStatus(
+        MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE),
+        "MPI_Testall"));
+    if (done != 0) return true;
+    if (look_rate_.Due()) RELAYOUT_RETURN_IF_ERROR(ReceiveControl());
+    for (const int rank : group) {
+      if (control_.LeftBeforeExchange(rank, exchange_counts_[static_cast<size_t>(rank)])) {
+        return IoError(Format("process {} left, and process {} ({}) waits for it in Exchange", rank,
+                              rank_, host_));
+      }
+    }
+    return false;
+  }
+
   // Ends MPI together with the other ranks. MPI_Finalize wants every message received:
   //   1. Wait until all ranks are here. If that takes long, say so, once: then a rank that waits
   //   for
@@ -332,6 +435,7 @@ class MpiComm final : public Comm {
   // Of the thread that is in a collective; broken_ is read by all, under the lock.
   const char* collective_ = "";
   int64_t collective_count_ = 0;
+  std::vector<int64_t> exchange_counts_;  // With each rank.
   Status failure_;
   std::atomic<bool> broken_ = false;
   bool closing_ = false;

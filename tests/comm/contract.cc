@@ -115,6 +115,96 @@ Status ManyRounds(Comm& comm) {
   return OkStatus();
 }
 
+// What rank `from` gives to rank `to`.
+std::string ExchangePayload(int64_t round, int from, int to) {
+  return PayloadOf(1'000'000 + round * 64 + to, from);
+}
+
+// One exchange in which everybody gives something else to everybody; what was given is spoiled as
+// soon as it may be.
+Status ExchangeRound(Comm& comm, int64_t round, const std::vector<int>& group) {
+  std::vector<std::string> given;
+  given.reserve(group.size());
+  for (const int to : group) given.push_back(ExchangePayload(round, comm.rank(), to));
+  const std::vector<std::string_view> give(given.begin(), given.end());
+  std::vector<std::string> taken;
+  bool in_order = true;
+  RELAYOUT_RETURN_IF_ERROR(comm.Exchange(group, give, [&](size_t member, std::string_view bytes) {
+    in_order = in_order && member == taken.size();
+    taken.emplace_back(bytes);
+  }));
+  for (std::string& bytes : given) std::ranges::fill(bytes, '?');
+  RELAYOUT_RETURN_IF_ERROR(Expect(comm, in_order && taken.size() == group.size(),
+                                  Format("exchange {}: not once each, in order", round)));
+  for (size_t i = 0; i < group.size(); ++i) {
+    RELAYOUT_RETURN_IF_ERROR(Expect(
+        comm, taken[i] == ExchangePayload(round, group[i], comm.rank()),
+        Format("exchange {}: not what rank {} gave, {} bytes", round, group[i], taken[i].size())));
+  }
+  return OkStatus();
+}
+
+// Random partitions of the ranks; each group makes a number of exchanges of its own, and all meet
+// again now and then.
+Status ExchangesOfGroups(Comm& comm) {
+  Random random(Seed() + 17);
+  for (int64_t round = 0; round < 60; ++round) {
+    const auto group_count = random.Between(1, comm.size());
+    std::vector<std::vector<int>> groups(static_cast<size_t>(group_count));
+    size_t mine = 0;
+    for (int rank = 0; rank < comm.size(); ++rank) {
+      const auto group = static_cast<size_t>(random.Below(group_count));
+      groups[group].push_back(rank);
+      if (rank == comm.rank()) mine = group;
+    }
+    const int64_t exchange_count = (round + static_cast<int64_t>(mine)) % 3;
+    for (int64_t i = 0; i < exchange_count; ++i) {
+      RELAYOUT_RETURN_IF_ERROR(ExchangeRound(comm, round * 3 + i, groups[mine]));
+    }
+    if (random.OneIn(4)) RELAYOUT_RETURN_IF_ERROR(AllGatherRound(comm, round));
+    if (random.OneIn(4)) RELAYOUT_RETURN_IF_ERROR(ExchangeRound(comm, 999, WholeGroup(comm)));
+  }
+  return OkStatus();
+}
+
+// Pairs along the line of ranks, each rank with the one before it and then with the one after.
+Status ExchangesOfNeighbours(Comm& comm) {
+  for (int64_t round = 0; round < 20; ++round) {
+    const int rank = comm.rank();
+    if (rank > 0) RELAYOUT_RETURN_IF_ERROR(ExchangeRound(comm, round, {rank - 1, rank}));
+    if (rank + 1 < comm.size()) {
+      RELAYOUT_RETURN_IF_ERROR(ExchangeRound(comm, round, {rank, rank + 1}));
+    }
+    RELAYOUT_RETURN_IF_ERROR(ExchangeRound(comm, round, {rank}));
+  }
+  return OkStatus();
+}
+
+// One rank gives much to another, and nobody else anything; then everybody gives the same memory to
+// all.
+Status OnlyOneGivesToOne(Comm& comm) {
+  const std::vector<int> group = WholeGroup(comm);
+  for (int from = 0; from < comm.size(); ++from) {
+    const int to = (from + 1) % comm.size();
+    const std::string given = Payload(8, from, 5'000'011);
+    std::vector<std::string_view> give(group.size());
+    if (comm.rank() == from) give[static_cast<size_t>(to)] = given;
+    bool right = true;
+    RELAYOUT_RETURN_IF_ERROR(comm.Exchange(group, give, [&](size_t member, std::string_view bytes) {
+      const bool mine = group[member] == from && comm.rank() == to;
+      right = right && bytes == (mine ? given : "");
+    }));
+    RELAYOUT_RETURN_IF_ERROR(Expect(comm, right, Format("rank {} gave 5 MB to {}", from, to)));
+  }
+  const std::string mine = Payload(9, comm.rank(), 300'007);
+  const std::vector<std::string_view> give(group.size(), mine);
+  bool right = true;
+  RELAYOUT_RETURN_IF_ERROR(comm.Exchange(group, give, [&](size_t member, std::string_view bytes) {
+    right = right && bytes == Payload(9, group[member], 300'007);
+  }));
+  return Expect(comm, right, "the same memory given to all");
+}
+
 // One rank after the other has something, nobody else has.
 Status OnlyOneGives(Comm& comm) {
   for (int giver = 0; giver < comm.size(); ++giver) {
@@ -230,6 +320,9 @@ const std::vector<Case>& Cases() {
       {"ranks", Ranks},
       {"many rounds", ManyRounds},
       {"only one gives", OnlyOneGives},
+      {"exchanges of groups", ExchangesOfGroups},
+      {"exchanges of neighbours", ExchangesOfNeighbours},
+      {"only one gives to one", OnlyOneGivesToOne},
       {"a barrier waits", BarrierWaits},
       {"ranks agree on one failure", AgreesOnOneFailure},
       {"a stop reaches all", StopReachesAll},

@@ -5,12 +5,16 @@
 //   mpirun -n 3 mpi_contract contract 3 [MAX_MESSAGE_BYTES]
 //
 // Exit status 0 if all is as promised. What the other words do stands at kScenes.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "relayout/base/text.h"
 #include "relayout/comm/comm.h"
@@ -50,6 +54,25 @@ int Leave(Comm& comm) {
   return Report(comm.Barrier());
 }
 
+// The last process leaves; the others do without it in exchanges of their own, and fail in the
+// first one that needs it.
+int LeaveGroup(Comm& comm) {
+  const std::vector<int> all = WholeGroup(comm);
+  const auto exchange = [&](std::span<const int> group) {
+    const std::vector<std::string_view> give(group.size(), "bytes");
+    return comm.Exchange(group, give, [](size_t, std::string_view) {});
+  };
+  const Status together = exchange(all);
+  if (comm.rank() == comm.size() - 1) return Report(together);
+  // Long enough for the word to come that one has left.
+  for (int i = 0; i < 30; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const Status status = exchange(std::span(all).first(all.size() - 1));
+    if (!status.ok()) return Report(InvalidInput("failed too early: " + status.message()));
+  }
+  return Report(exchange(all));
+}
+
 // Everybody asks for a stop from two threads, and ends before anybody looks.
 int StopUnseen(Comm& comm) {
   const std::jthread first([&] { comm.RequestStop(); });
@@ -73,11 +96,9 @@ struct Scene {
   const char* name;
   int (*play)(Comm&);
 };
-const Scene kScenes[] = {{"contract", Contract},
-                         {"leave", Leave},
-                         {"stop_unseen", StopUnseen},
-                         {"killed", Killed},
-                         {"abort", Abort}};
+const Scene kScenes[] = {{"contract", Contract},      {"leave", Leave},
+                         {"leave_group", LeaveGroup}, {"stop_unseen", StopUnseen},
+                         {"killed", Killed},          {"abort", Abort}};
 
 int Play(const std::string& name, int process_count, const MpiOptions& options) {
   auto comm = InitMpi(DetectLaunch(), options);
