@@ -2,13 +2,16 @@
 #include "tests/comm/contract.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <iterator>
 #include <string>
 #include <thread>
 
 #include "relayout/base/text.h"
+#include "relayout/comm/all_reduce.h"
 #include "tests/oracle/random.h"
 
 namespace relayout::comm_contract {
@@ -205,6 +208,40 @@ Status OnlyOneGivesToOne(Comm& comm) {
   return Expect(comm, right, "the same memory given to all");
 }
 
+// A float of any of many sizes, so that sums in another order differ.
+float Addend(int64_t round, int rank, size_t i) {
+  Random random(oracle::Mix(static_cast<uint64_t>(round)) + static_cast<uint64_t>(rank) * 7919 + i);
+  const float value = static_cast<float>(random.Between(-1000, 1000));
+  return std::ldexp(value, static_cast<int>(random.Between(-20, 20)));
+}
+
+Status SumRound(Comm& comm, int64_t round, size_t length, const std::vector<int>& group) {
+  std::vector<float> values(length);
+  for (size_t i = 0; i < length; ++i) values[i] = Addend(round, comm.rank(), i);
+  RELAYOUT_RETURN_IF_ERROR(AllReduceSum(comm, group, values));
+  for (size_t i = 0; i < length; ++i) {
+    float sum = Addend(round, group[0], i);
+    for (size_t k = 1; k < group.size(); ++k) sum += Addend(round, group[k], i);
+    RELAYOUT_RETURN_IF_ERROR(Expect(
+        comm, std::bit_cast<uint32_t>(sum) == std::bit_cast<uint32_t>(values[i]),
+        Format("sum {} of {}, value {}: {} instead of {}", round, length, i, values[i], sum)));
+  }
+  return OkStatus();
+}
+
+// Every second rank in a group, and all in one; lengths around those where the way changes.
+Status SumsOfGroups(Comm& comm) {
+  std::vector<int> alike;
+  for (int rank = comm.rank() % 2; rank < comm.size(); rank += 2) alike.push_back(rank);
+  const size_t lengths[] = {0, 1, 3, 7, 1000, 4096, 4097, 9973, 100'003};
+  for (int64_t round = 0; round < std::ssize(lengths); ++round) {
+    const size_t length = lengths[round];
+    RELAYOUT_RETURN_IF_ERROR(SumRound(comm, round, length, alike));
+    RELAYOUT_RETURN_IF_ERROR(SumRound(comm, round, length, WholeGroup(comm)));
+  }
+  return OkStatus();
+}
+
 // One rank after the other has something, nobody else has.
 Status OnlyOneGives(Comm& comm) {
   for (int giver = 0; giver < comm.size(); ++giver) {
@@ -323,6 +360,7 @@ const std::vector<Case>& Cases() {
       {"exchanges of groups", ExchangesOfGroups},
       {"exchanges of neighbours", ExchangesOfNeighbours},
       {"only one gives to one", OnlyOneGivesToOne},
+      {"sums of groups", SumsOfGroups},
       {"a barrier waits", BarrierWaits},
       {"ranks agree on one failure", AgreesOnOneFailure},
       {"a stop reaches all", StopReachesAll},
