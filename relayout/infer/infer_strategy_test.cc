@@ -112,6 +112,28 @@ TEST(InferStrategy, AFileAStage) {
   EXPECT_EQ(inferred->stages[1].operators[0].stage, 1);
 }
 
+// Two layers with a ReLU each, both of which MindSpore calls after the first layer's.
+TEST(InferStrategy, OperatorsThatAreCalledAfterAnEqualCell) {
+  TestNetwork network;
+  const ValueId x = network.Input("x", {8, 16});
+  ValueId y = x;
+  for (const std::string layer : {"0", "1"}) {
+    const ValueId weight = network.Parameter("layers." + layer + ".weight", {16, 16});
+    y = network.Apply("MatMul", {y, weight}, {8, 16}, std::nullopt, {},
+                      "layers-L/" + layer + "-B/");
+    y = network.Apply("ReLU", {y}, {8, 16}, std::nullopt, {}, "layers-L/0-B/act-ReLU/");
+  }
+  InferOptions options = Options(8);
+  options.stage_count = 2;
+  options.stage_rules = {{"layers.0", 0}, {"layers.1", 1}};
+  const auto inferred = InferStrategy(network.graph(), options);
+  ASSERT_TRUE(inferred.ok()) << inferred.status().message();
+  EXPECT_THAT(inferred->stage_of, testing::ElementsAre(0, 0, 1, 1));
+  options.stage_rules.push_back({"layers.0.act", 0});
+  EXPECT_THAT(InferStrategy(network.graph(), options).status().message(),
+              HasSubstr("in the later stage 1"));
+}
+
 TEST(InferStrategy, FrozenParametersAreInNoStrategy) {
   InferOptions options = Options(8);
   options.frozen = {"layer1."};

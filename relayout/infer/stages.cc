@@ -69,6 +69,7 @@ class Assigner {
     }
     const auto by_cell = ByPrefix(CellOf(op));
     const int64_t stage = by_cell ? *by_cell : by_parameter.value_or(latest);
+    if (stage < latest && MayBeSharedCode(op)) return latest;
     if (stage < latest) {
       return InvalidInput(
           Format("{} is in stage {}, but reads the result of {} in the later stage "
@@ -76,6 +77,19 @@ class Assigner {
                  Describe(op), stage, Describe(*latest_producer), latest));
     }
     return stage;
+  }
+
+  // Whether the cell of `op` may be another's. MindSpore compiles equal cells without parameters
+  // once, and calls the operators of all of them after the first: layers.0.act in every layer.
+  // Such an operator runs where what it reads is made, unless a rule names that very cell.
+  bool MayBeSharedCode(const Operator& op) const {
+    const bool has_parameter = std::any_of(op.inputs.begin(), op.inputs.end(), [&](ValueId input) {
+      return graph_.value(input).role == ValueRole::kParameter;
+    });
+    const std::string cell = CellOf(op);
+    return !has_parameter && std::none_of(rules_.begin(), rules_.end(), [&](const StageRule& rule) {
+      return IsUnder(rule.prefix, cell);
+    });
   }
 
   Status CheckUse() const {

@@ -36,9 +36,11 @@ Result<StageRule> ParseStageRule(std::string_view text);
 std::string CellOf(const Operator& op);
 
 // The stage of each operator, by OperatorId. The longest prefix of an operator's cell decides, else
-// that of a parameter that it uses, else the latest stage of what it reads.
-// Fails when a prefix names nothing, a stage does not exist or has no operator, or a stage would
-// need a result of a later one; the message names the prefix or both operators.
+// that of a parameter that it uses, else the latest stage of what it reads. An operator without
+// parameters that its cell puts before what it reads is in the latter's stage, unless a prefix
+// names that very cell: MindSpore calls the activations of equal layers all after the first
+// layer's. Fails when a prefix names nothing, a stage does not exist or has no operator, or a stage
+// would need a result of a later one; the message names the prefix or both operators.
 Result<std::vector<int64_t>> AssignStages(const Graph& graph, const std::vector<StageRule>& rules,
                                           int64_t stage_count);
 
