@@ -22,13 +22,18 @@ void Flatten(const MindirValue& value, std::vector<int64_t>& integers, std::vect
 
 // A number or a text as an attribute; nothing for what an attribute cannot hold.
 std::optional<AttributeValue> ScalarOf(const MindirValue& value) {
+  // In place: a value that is moved in looks uninitialized to g++ 12 under sanitizers.
+  std::optional<AttributeValue> scalar;
   if (value.type == MindirType::kBool) {
-    return AttributeValue(!value.integers.empty() && value.integers[0] != 0);
+    scalar.emplace(std::in_place_type<bool>, !value.integers.empty() && value.integers[0] != 0);
+  } else if (value.integers.size() == 1) {
+    scalar.emplace(std::in_place_type<int64_t>, value.integers[0]);
+  } else if (value.reals.size() == 1) {
+    scalar.emplace(std::in_place_type<double>, value.reals[0]);
+  } else if (value.texts.size() == 1) {
+    scalar.emplace(std::in_place_type<std::string>, value.texts[0]);
   }
-  if (value.integers.size() == 1) return AttributeValue(value.integers[0]);
-  if (value.reals.size() == 1) return AttributeValue(value.reals[0]);
-  if (value.texts.size() == 1) return AttributeValue(value.texts[0]);
-  return std::nullopt;
+  return scalar;
 }
 
 Status BadAnnotation(const MindirValue& value, std::string_view expected) {
