@@ -155,13 +155,13 @@ const char* OriginOf(const StrategyOptions& options, const Operator& op) {
 // What an operator's cuts are called: those that name mesh axes are in its annotation.
 std::string CutsText(const InferredStrategy& inferred, size_t id) {
   const Operator& op = inferred.graph.operators()[id];
-  return op.mesh_cuts ? ToText(*op.mesh_cuts) : ToText(inferred.cuts[id]);
+  return op.mesh_cuts ? ToText(*op.mesh_cuts) : ToText(inferred.layouts[id].cuts);
 }
 
 void AddOperators(const StrategyOptions& options, const InferredStrategy& inferred,
                   JsonWriter& json) {
   json.Key("operators").BeginArray();
-  for (size_t id = 0; id < inferred.cuts.size(); ++id) {
+  for (size_t id = 0; id < inferred.layouts.size(); ++id) {
     const Operator& op = inferred.graph.operators()[id];
     json.BeginObject().Key("type").String(op.type).Key("name").String(op.name);
     json.Key("stage").Int(inferred.stage_of[id]).Key("cuts").String(CutsText(inferred, id));
@@ -188,7 +188,7 @@ std::string ResultJson(const StrategyOptions& options, const InferredStrategy& i
 void ExplainOperators(const StrategyOptions& options, const InferredStrategy& inferred) {
   if (inferred.search) return Print(ExplainText(inferred.graph, *inferred.search));
   Table table({"stage", "operator", "cell", "cuts of its inputs", "from"});
-  for (size_t id = 0; id < inferred.cuts.size(); ++id) {
+  for (size_t id = 0; id < inferred.layouts.size(); ++id) {
     const Operator& op = inferred.graph.operators()[id];
     table.Add({std::to_string(inferred.stage_of[id]), Printable(op.type), Printable(CellOf(op)),
                CutsText(inferred, id), OriginOf(options, op)});

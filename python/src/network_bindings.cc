@@ -220,10 +220,10 @@ std::shared_ptr<Strategy> StrategyOf(const InferredStrategy& inferred) {
 // (stage, type, name, cuts) of each operator.
 nb::list CutsOf(const InferredStrategy& inferred) {
   nb::list list;
-  for (size_t id = 0; id < inferred.cuts.size(); ++id) {
+  for (size_t id = 0; id < inferred.layouts.size(); ++id) {
     const Operator& op = inferred.graph.operators()[id];
     list.append(nb::make_tuple(inferred.stage_of[id], TextFromMessage(op.type),
-                               TextFromMessage(op.name), TupleOfCuts(inferred.cuts[id])));
+                               TextFromMessage(op.name), TupleOfCuts(inferred.layouts[id].cuts)));
   }
   return list;
 }

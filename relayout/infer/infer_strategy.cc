@@ -8,7 +8,6 @@
 #include "relayout/infer/auto/propagation.h"
 #include "relayout/infer/auto/search.h"
 #include "relayout/infer/optimizer_states.h"
-#include "relayout/infer/parameter_layouts.h"
 #include "relayout/infer/stage_files.h"
 
 namespace relayout {
@@ -122,20 +121,19 @@ Result<InferredStrategy> InferStrategy(const Graph& graph, const InferOptions& o
   const auto state_count = static_cast<double>(state_prefixes.size());
   RELAYOUT_ASSIGN_OR_RETURN(const Assignment assignment,
                             Assign(options, device_count, state_count, inferred));
-  RELAYOUT_ASSIGN_OR_RETURN(const std::vector<OperatorLayout> layouts,
+  RELAYOUT_ASSIGN_OR_RETURN(inferred.layouts,
                             LayOutAll(inferred.graph, assignment, device_count));
-  for (const OperatorLayout& layout : layouts) inferred.cuts.push_back(layout.cuts);
-  const std::vector<int64_t> one_group(layouts.size(), 0);
+  const std::vector<int64_t> one_group(inferred.layouts.size(), 0);
   RELAYOUT_ASSIGN_OR_RETURN(
-      std::vector<LaidParameter> parameters,
-      LayOutParameters(inferred.graph, layouts, options.training ? one_group : inferred.stage_of));
-  SplitAll(inferred.graph, options.optimizer_parallel, parameters);
+      inferred.parameters, LayOutParameters(inferred.graph, inferred.layouts,
+                                            options.training ? one_group : inferred.stage_of));
+  SplitAll(inferred.graph, options.optimizer_parallel, inferred.parameters);
   inferred.stages = MakeStageFiles({.graph = inferred.graph,
                                     .stage_count = options.stage_count,
                                     .training = options.training,
-                                    .layouts = layouts,
+                                    .layouts = inferred.layouts,
                                     .stage_of = inferred.stage_of,
-                                    .parameters = parameters,
+                                    .parameters = inferred.parameters,
                                     .state_prefixes = state_prefixes});
   return inferred;
 }

@@ -24,6 +24,7 @@
 #include "relayout/infer/assignment.h"
 #include "relayout/infer/auto/machine_model.h"
 #include "relayout/infer/optimizer_split.h"
+#include "relayout/infer/parameter_layouts.h"
 #include "relayout/infer/stages.h"
 
 namespace relayout {
@@ -64,9 +65,11 @@ struct InferredStrategy {
   std::vector<StrategyFile> stages;
   // The network as it was laid out, with the batch of all devices.
   Graph graph;
-  // By OperatorId: the cuts of its inputs, and its stage.
-  std::vector<Cuts> cuts;
+  // By OperatorId: its tensors on the devices of its stage, and which that is.
+  std::vector<OperatorLayout> layouts;
   std::vector<int64_t> stage_of;
+  // With the optimizer's split; see LayOutParameters.
+  std::vector<LaidParameter> parameters;
   // What the search found and weighed; only for kSearched.
   std::shared_ptr<const SearchResult> search;
 };
