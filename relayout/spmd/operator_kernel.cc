@@ -86,7 +86,8 @@ std::vector<std::string_view> KernelTypes() {
 
 void RunWhole(OperatorLayout& layout) {
   const auto whole = [](const Layout& cut) {
-    LayoutSpec spec{.mesh = cut.spec().mesh};
+    LayoutSpec spec;
+    spec.mesh = cut.spec().mesh;
     spec.dim_axes.resize(cut.dim_count());
     auto made = Layout::Create(std::move(spec));
     RELAYOUT_CHECK(made.ok());
