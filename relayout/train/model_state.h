@@ -14,6 +14,7 @@
 
 #include "relayout/base/dims.h"
 #include "relayout/layout/layout.h"
+#include "relayout/spmd/rank_place.h"
 #include "relayout/spmd/tensor.h"
 
 namespace relayout {
@@ -24,16 +25,4 @@ struct StateTensor {
   Layout layout;            // On the devices of the stage.
   Tensor* value = nullptr;  // This rank's shard. The model's.
 };
-
-// Where a rank stands among the others.
-struct RankPlace {
-  int rank = 0;
-  int rank_count = 1;
-  int64_t stage = 0;
-  int64_t stage_count = 1;
-  // Of the ranks of its stage, which are consecutive: rank = first_rank + local_rank.
-  int64_t first_rank = 0;
-  int64_t local_rank = 0;
-};
-
 }  // namespace relayout
