@@ -15,6 +15,7 @@
 #include "relayout/base/checked_math.h"
 #include "relayout/base/text.h"
 #include "relayout/graph/batch_attributes.h"
+#include "relayout/graph/constant.h"
 #include "relayout/graph/operator_shapes.h"
 
 namespace relayout {
@@ -53,7 +54,9 @@ Result<Graph> Remade(const Graph& graph, const std::vector<Dims>& shapes,
     const Value& value = graph.values()[id];
     const TensorType type = {value.dtype, shapes[id]};
     if (value.role == ValueRole::kInput) made.AddInput(value.name, type);
-    if (value.role == ValueRole::kConstant) made.AddConstant(type);
+    if (value.role == ValueRole::kConstant) {
+      made.AddConstant(type, WithShape(value.bytes, value.dtype, value.shape, type.shape));
+    }
     if (value.role == ValueRole::kParameter) {
       RELAYOUT_RETURN_IF_ERROR(made.AddParameter(value.name, type, value.trained).status());
     }

@@ -22,6 +22,8 @@
 //   - A BroadcastTo, a slice or a Split whose numbers covered the whole of a dim still does.
 //   - A constant, BroadcastTo, Tile, Zeros, ... without the batch in its inputs grows where an
 //     operator joins it with a tensor that did, and they were equally long before.
+//   The values of such a constant are repeated where they are equal along that dim (a mask that
+//   every row shares); where they are not, nobody knows what they would be: its bytes are null.
 // * Element types and everything else stay as they were.
 //
 // An exported batch of 1 leaves little to see: the outermost dim of 1 is taken for it, and a

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "relayout/format/testing.h"
@@ -239,6 +240,27 @@ TEST(GlobalBatch, Errors) {
             }),
             "for 2 times the batch: Mystery 'the op': the shapes of results are not known for this "
             "type of operator");
+}
+
+// A constant that is as long as the batch of 4, "aaaa" or "abcd", in a network for another batch.
+std::string BytesFor(const std::string& bytes, int64_t factor, int64_t micro_batches) {
+  Net net;
+  const ValueId mask =
+      net.graph.AddConstant({DType::kInt8, {4, 1}}, std::make_shared<const std::string>(bytes));
+  net.Op("Add", {net.In("i8[4,3]"), mask});
+  const auto made =
+      factor > 1 ? WithGlobalBatch(net.graph, factor) : WithMicroBatches(net.graph, micro_batches);
+  if (!made.ok()) return std::string(made.status().message());
+  const Value& value = made->value(mask);
+  return ToText(value.shape) + (value.bytes == nullptr ? " unknown" : " " + *value.bytes);
+}
+
+TEST(GlobalBatch, ConstantsRepeatTheirValues) {
+  EXPECT_EQ(BytesFor("aaaa", 2, 1), "[8,1] aaaaaaaa");
+  EXPECT_EQ(BytesFor("abcd", 2, 1), "[8,1] unknown");
+  EXPECT_EQ(BytesFor("aaaa", 1, 2), "[2,1] aa");
+  EXPECT_EQ(BytesFor("abcd", 1, 2), "[2,1] unknown");
+  EXPECT_EQ(BytesFor("abcd", 1, 1), "[4,1] abcd");
 }
 
 TEST(MicroBatches, MustDivideTheBatch) {

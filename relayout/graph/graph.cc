@@ -172,11 +172,14 @@ Result<ValueId> Graph::AddParameter(std::string name, TensorType type, bool trai
   return position->second;
 }
 
-ValueId Graph::AddConstant(TensorType type) {
+ValueId Graph::AddConstant(TensorType type, ConstantBytes bytes) {
+  RELAYOUT_CHECK(bytes == nullptr || std::ssize(*bytes) == ElementCount(type.shape).value_or(-1) *
+                                                               ElementSize(type.dtype));
   Value value;
   value.role = ValueRole::kConstant;
   value.dtype = type.dtype;
   value.shape = type.shape;
+  value.bytes = std::move(bytes);
   return Add(std::move(value));
 }
 

@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -77,6 +78,10 @@ class Attributes {
   std::vector<std::pair<std::string, AttributeValue>> entries_;
 };
 
+// What a constant holds: its elements in C order, little-endian. Shared, so that graphs are copied
+// cheaply; null where nobody knows.
+using ConstantBytes = std::shared_ptr<const std::string>;
+
 enum class ValueRole : uint8_t { kInput, kParameter, kConstant, kResult };
 
 struct Value {
@@ -90,6 +95,8 @@ struct Value {
   int32_t output_index = 0;
   // Of parameters: trained, so that the optimizer keeps state for it (MindSpore: requires_grad).
   bool trained = true;
+  // Of constants. A network can be laid out without, and not be run.
+  ConstantBytes bytes;
 };
 
 struct Operator {
@@ -124,7 +131,8 @@ class Graph {
   ValueId AddInput(std::string name, TensorType type);
   // Fails when a parameter of that name is there.
   Result<ValueId> AddParameter(std::string name, TensorType type, bool trained = true);
-  ValueId AddConstant(TensorType type);
+  // @pre `bytes` is null or of the type's size
+  ValueId AddConstant(TensorType type, ConstantBytes bytes = nullptr);
   // Adds an operator with results of `result_types`; `op.outputs` is filled here.
   // @pre the inputs are values of this graph.
   OperatorId AddOperator(Operator op, const std::vector<TensorType>& result_types);
