@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "relayout/base/text.h"
+#include "relayout/graph/constant.h"
 #include "relayout/graph/operator_shapes.h"
 #include "relayout/graph/shapes/call.h"
 
@@ -23,6 +24,11 @@ Attributes AttributesOf(const MatMulOptions& options) {
   if (options.transpose_a) attributes.Set("transpose_a", true);
   if (options.transpose_b) attributes.Set("transpose_b", true);
   return attributes;
+}
+
+template <typename T>
+std::string_view TextOf(std::span<const T> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
 }
 
 Attributes ReduceAttributes(std::vector<int64_t> axes, bool keep_dims) {
@@ -135,6 +141,33 @@ NetworkTensor NetworkBuilder::Constant(const Dims& shape, DType dtype) {
   return {this, graph_.AddConstant({dtype, shape})};
 }
 
+NetworkTensor NetworkBuilder::Constant(const Dims& shape, std::span<const float> values) {
+  return Constant(shape, DType::kFloat32, TextOf(values));
+}
+
+NetworkTensor NetworkBuilder::Constant(const Dims& shape, std::span<const int32_t> values) {
+  return Constant(shape, DType::kInt32, TextOf(values));
+}
+
+NetworkTensor NetworkBuilder::Constant(const Dims& shape, DType dtype, std::string_view bytes) {
+  const int64_t size_bytes = std::ssize(bytes);
+  const int64_t element_bytes = ElementSize(dtype);
+  if (size_bytes % element_bytes != 0 || size_bytes / element_bytes != ElementCount(shape)) {
+    return Mistake(
+        InvalidInput(Format("a constant {}{} of {} bytes: an element has {}", ShortName(dtype),
+                            ToText(shape), size_bytes, element_bytes)));
+  }
+  return {this, graph_.AddConstant({dtype, shape}, std::make_shared<const std::string>(bytes))};
+}
+
+NetworkTensor NetworkBuilder::Number(double number, DType dtype) {
+  ConstantBytes bytes = BytesOf(number, dtype);
+  if (bytes == nullptr) {
+    return Mistake(InvalidInput(Format("{} has no number {}", ShortName(dtype), number)));
+  }
+  return {this, graph_.AddConstant({dtype, {}}, std::move(bytes))};
+}
+
 NetworkTensor NetworkBuilder::Apply(std::string_view type, const std::vector<NetworkTensor>& inputs,
                                     Attributes attributes) {
   Operator op;
@@ -200,7 +233,7 @@ NetworkTensor NetworkBuilder::Gather(const NetworkTensor& params, const NetworkT
 }
 
 NetworkTensor NetworkBuilder::OneHot(const NetworkTensor& indices, int64_t depth) {
-  return Apply("OneHot", {indices, Constant({}), Constant({})},
+  return Apply("OneHot", {indices, Number(1), Number(0)},
                {{"depth", depth}, {"axis", int64_t{-1}}});
 }
 
@@ -254,6 +287,18 @@ NetworkTensor NetworkBuilder::SoftmaxCrossEntropyWithLogits(const NetworkTensor&
   return Apply("SoftmaxCrossEntropyWithLogits", {logits, labels});
 }
 
+NetworkTensor NetworkBuilder::CrossEntropyLoss(const NetworkTensor& logits,
+                                               const NetworkTensor& labels, int64_t ignored) {
+  return Apply("CrossEntropyLoss", {logits, labels},
+               {{"reduction", std::string("mean")}, {"ignore_index", ignored}});
+}
+
+NetworkTensor NetworkBuilder::NLLLoss(const NetworkTensor& log_probabilities,
+                                      const NetworkTensor& labels, int64_t ignored) {
+  return Apply("NLLLoss", {log_probabilities, labels},
+               {{"reduction", std::string("mean")}, {"ignore_index", ignored}});
+}
+
 Result<Graph> NetworkBuilder::Build(const std::vector<NetworkTensor>& results) {
   const bool sound = AreSound("the result", results);
   if (!mistakes_.empty()) {
@@ -283,7 +328,7 @@ NetworkTensor NetworkTensor::Combine(std::string_view type, const NetworkTensor&
 }
 
 NetworkTensor NetworkTensor::Combine(std::string_view type, double other) const {
-  return Combine(type, builder_->Constant({}, NumberType(other, dtype())));
+  return Combine(type, builder_->Number(other, NumberType(other, dtype())));
 }
 
 NetworkTensor NetworkTensor::operator*(double other) const {

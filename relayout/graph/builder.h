@@ -35,6 +35,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,7 +68,7 @@ class NetworkTensor {
   NetworkTensor Output(size_t index) const;
 
   // With broadcasting. A number becomes what MindSpore makes of it: an attribute of Muls and Divs,
-  // else a constant without dims.
+  // else a constant without dims that holds it.
   NetworkTensor operator+(const NetworkTensor& other) const { return Combine("Add", other); }
   NetworkTensor operator-(const NetworkTensor& other) const { return Combine("Sub", other); }
   NetworkTensor operator*(const NetworkTensor& other) const { return Combine("Mul", other); }
@@ -111,7 +112,16 @@ class NetworkBuilder {
   // keep the tensor. Two of one name are a mistake.
   NetworkTensor Parameter(std::string_view name, const Dims& shape,
                           const ParameterOptions& options = {});
+  // A tensor that is neither fed nor trained, such as a mask. Without values it can be laid out,
+  // and not be run.
   NetworkTensor Constant(const Dims& shape, DType dtype = DType::kFloat32);
+  // With values, in C order; as many as the shape has.
+  NetworkTensor Constant(const Dims& shape, std::span<const float> values);
+  NetworkTensor Constant(const Dims& shape, std::span<const int32_t> values);
+  // The same of any type, as bytes in C order, little-endian.
+  NetworkTensor Constant(const Dims& shape, DType dtype, std::string_view bytes);
+  // A number: a constant without dims. One that the type has not is a mistake.
+  NetworkTensor Number(double number, DType dtype = DType::kFloat32);
 
   // An operator of any type that operator_shapes.h knows; its first result. Others: Output(i).
   NetworkTensor Apply(std::string_view type, const std::vector<NetworkTensor>& inputs,
@@ -128,6 +138,10 @@ class NetworkBuilder {
   NetworkTensor SiLU(const NetworkTensor& x) { return Apply("SiLU", {x}); }
   NetworkTensor Tanh(const NetworkTensor& x) { return Apply("Tanh", {x}); }
   NetworkTensor Sigmoid(const NetworkTensor& x) { return Apply("Sigmoid", {x}); }
+  NetworkTensor Exp(const NetworkTensor& x) { return Apply("Exp", {x}); }
+  NetworkTensor Square(const NetworkTensor& x) { return Apply("Square", {x}); }
+  NetworkTensor Sqrt(const NetworkTensor& x) { return Apply("Sqrt", {x}); }
+  NetworkTensor Rsqrt(const NetworkTensor& x) { return Apply("Rsqrt", {x}); }
   NetworkTensor Cast(const NetworkTensor& x, DType dtype);
 
   NetworkTensor Softmax(const NetworkTensor& x, int64_t axis = -1);
@@ -160,8 +174,16 @@ class NetworkBuilder {
   std::vector<NetworkTensor> Split(const NetworkTensor& x, int64_t axis, int64_t count);
   NetworkTensor Concat(const std::vector<NetworkTensor>& tensors, int64_t axis);
 
+  // Losses of logits[n,classes]. Against labels[n], numbers of classes: the mean, a number, as
+  // nn.CrossEntropyLoss gives it, in which rows whose label is `ignored` do not count. Against the
+  // probabilities of classes [n,classes]: one loss a row, [n].
+  NetworkTensor CrossEntropyLoss(const NetworkTensor& logits, const NetworkTensor& labels,
+                                 int64_t ignored = -100);
   NetworkTensor SoftmaxCrossEntropyWithLogits(const NetworkTensor& logits,
                                               const NetworkTensor& labels);
+  // As CrossEntropyLoss, of what LogSoftmax gave.
+  NetworkTensor NLLLoss(const NetworkTensor& log_probabilities, const NetworkTensor& labels,
+                        int64_t ignored = -100);
 
   // The network that returns these, so far. Fails with the first mistake that was made.
   Result<Graph> Build(const std::vector<NetworkTensor>& results);

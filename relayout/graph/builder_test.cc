@@ -5,6 +5,9 @@
 
 #include <functional>
 #include <string>
+#include <vector>
+
+#include "relayout/graph/constant.h"
 
 namespace relayout {
 namespace {
@@ -86,6 +89,43 @@ TEST(Builder, ShortMethods) {
   EXPECT_EQ(ToText(*built.op(0).cuts), "((1,1),(2,1))");
 }
 
+// The bytes of constant input number `input` of the last operator.
+std::string Held(const Result<Graph>& graph, size_t input) {
+  if (!graph.ok()) return std::string(graph.status().message());
+  const ConstantBytes& bytes = graph->value(graph->operators().back().inputs[input]).bytes;
+  return bytes == nullptr ? "unknown" : *bytes;
+}
+
+TEST(Builder, ConstantsHaveValues) {
+  NetworkBuilder net;
+  const NetworkTensor x = net.Input("x", {2, 2});
+  const std::vector<float> mask = {0, -1e4F, 0, 0};
+  EXPECT_EQ(Held(net.Build({x + net.Constant({2, 2}, mask)}), 1), *BytesOf<float>(mask));
+  const std::vector<int32_t> places = {0, 1};
+  EXPECT_EQ(Held(net.Build({net.Gather(x, net.Constant({2}, places))}), 1),
+            *BytesOf<int32_t>(places));
+  EXPECT_EQ(Held(net.Build({x + 0.5}), 1), *BytesOf(0.5, DType::kFloat32));
+  EXPECT_EQ(Held(net.Build({net.Cast(x, DType::kFloat16) - 2.0}), 1), *BytesOf(2, DType::kFloat16));
+  EXPECT_EQ(Held(net.Build({net.Cast(x, DType::kInt32) - 2.5}), 1), *BytesOf(2.5, DType::kFloat32));
+  EXPECT_EQ(Held(net.Build({x + net.Constant({2})}), 1), "unknown");
+  const NetworkTensor rows = net.Constant({2}, DType::kUInt8, "\1\2");
+  EXPECT_EQ(Held(net.Build({net.OneHot(rows, 4)}), 0), "\1\2");
+  EXPECT_EQ(Held(net.Build({net.OneHot(rows, 4)}), 1), *BytesOf(1, DType::kFloat32));
+  EXPECT_EQ(Held(net.Build({net.OneHot(rows, 4)}), 2), *BytesOf(0, DType::kFloat32));
+}
+
+TEST(Builder, Losses) {
+  NetworkBuilder net;
+  const NetworkTensor logits = net.Input("x", {4, 10});
+  const NetworkTensor labels = net.Input("labels", {4}, DType::kInt32);
+  const Result<Graph> graph = net.Build(
+      {net.CrossEntropyLoss(logits, labels), net.NLLLoss(net.LogSoftmax(logits), labels, -1),
+       net.ReduceMean(net.Square(net.Sqrt(net.Exp(net.Rsqrt(logits)))), {})});
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  for (const ValueId id : graph->results()) EXPECT_TRUE(graph->value(id).shape.empty());
+  EXPECT_EQ(graph->op(0).attributes.GetInt("ignore_index", 0), -100);
+}
+
 TEST(Builder, ScopesNest) {
   NetworkBuilder net;
   NetworkTensor x = net.Input("x", {4, 8});
@@ -136,6 +176,12 @@ TEST(Builder, MistakesAreToldByBuild) {
             "input 'x' is no operator's result: it cannot be cut");
   EXPECT_EQ(MistakeOf([](NetworkBuilder& net) { return net.ReLU(net.Input("x", {4})).Output(1); }),
             "ReLU 'Default/ReLU-op0': has 1 result, there is no result 1");
+  EXPECT_EQ(MistakeOf([](NetworkBuilder& net) {
+              return net.Constant({3}, std::vector<float>{1, 2});
+            }),
+            "a constant f32[3] of 8 bytes: an element has 4");
+  EXPECT_EQ(MistakeOf([](NetworkBuilder& net) { return net.Number(300, DType::kInt8); }),
+            "i8 has no number 300");
   NetworkBuilder other;
   EXPECT_EQ(MistakeOf([&](NetworkBuilder& net) { return net.ReLU(other.Input("x", {4})); }),
             "ReLU: a tensor of another network");
