@@ -25,7 +25,10 @@ using mindir::IntegersOf;
 using mindir::IsNoise;
 using mindir::IsSequence;
 using mindir::kTextBytesOfWork;
+using mindir::ParameterName;
 using mindir::SetAnnotation;
+using mindir::TypeOf;
+using mindir::WithoutGraph;
 using mindir::WorkOf;
 
 // Calls within calls. Real networks have a few.
@@ -159,42 +162,6 @@ class Importer {
     }
   }
 
-  // "5_Net_construct:layer1.weight" -> "layer1.weight".
-  static std::string_view WithoutGraph(std::string_view name, const MindirGraph& graph) {
-    const size_t prefix = graph.name.size();
-    const bool has_prefix = prefix > 0 && name.size() > prefix + 1 &&
-                            name.substr(0, prefix) == graph.name && name[prefix] == ':';
-    return has_prefix ? name.substr(prefix + 1) : name;
-  }
-
-  static Result<TensorType> TypeOf(const MindirTensor& tensor, std::string_view what) {
-    const std::optional<DType> dtype = DTypeOfMindir(tensor.type);
-    if (!dtype) {
-      return Unsupported(Format("{}: element type {} of MindIR is not known", what, tensor.type));
-    }
-    TensorType type;
-    type.dtype = *dtype;
-    for (const int64_t length : tensor.dims) {
-      if (length < 0) {
-        return Unsupported(
-            Format("{}: the shape {} is not fixed (a dim of {}); export the network with inputs of "
-                   "fixed shape",
-                   what, ShapeText(tensor.dims), length));
-      }
-      type.shape.push_back(length);
-    }
-    if (!ElementCount(type.shape)) {
-      return InvalidInput(Format("{}: the shape {} overflows", what, ShapeText(tensor.dims)));
-    }
-    return type;
-  }
-
-  static std::string ShapeText(const std::vector<int64_t>& dims) {
-    Dims shape;
-    for (const int64_t length : dims) shape.push_back(length);
-    return ToText(shape);
-  }
-
   Status AddParameters(const MindirGraph& graph) {
     if (!graph.map_parameters.empty()) {
       return Unsupported(
@@ -202,8 +169,7 @@ class Importer {
                  Printable(graph.map_parameters[0])));
     }
     for (const MindirTensor& tensor : graph.parameters) {
-      const std::string name =
-          tensor.key.empty() ? std::string(WithoutGraph(tensor.name, graph)) : tensor.key;
+      const std::string name = ParameterName(tensor, graph);
       RELAYOUT_RETURN_IF_ERROR(CheckName(name));
       RELAYOUT_ASSIGN_OR_RETURN(TensorType type,
                                 TypeOf(tensor, Format("parameter '{}'", Printable(name))));
@@ -310,10 +276,24 @@ class Importer {
   }
 
   Result<Binding> BindTensorConstant(const MindirValue& value) {
-    RELAYOUT_ASSIGN_OR_RETURN(TensorType type, TypeOf(value.tensors[0], "a constant"));
-    Binding binding = OfTensor(graph_.AddConstant(std::move(type)));
+    const MindirTensor& tensor = value.tensors[0];
+    RELAYOUT_ASSIGN_OR_RETURN(TensorType type, TypeOf(tensor, "a constant"));
+    RELAYOUT_ASSIGN_OR_RETURN(ConstantBytes bytes, BytesOf(tensor, type));
+    Binding binding = OfTensor(graph_.AddConstant(std::move(type), std::move(bytes)));
     binding.constant = &value;
     return binding;
+  }
+
+  // Null where the bytes were not read.
+  static Result<ConstantBytes> BytesOf(const MindirTensor& tensor, const TensorType& type) {
+    const int64_t element_bytes = ElementSize(type.dtype);
+    const int64_t size_bytes = std::ssize(tensor.bytes);
+    if (size_bytes == 0) return ConstantBytes();
+    if (size_bytes % element_bytes != 0 || size_bytes / element_bytes != ElementCount(type.shape)) {
+      return InvalidInput(Format("a constant {}{} has {} bytes", ShortName(type.dtype),
+                                 ToText(type.shape), size_bytes));
+    }
+    return std::make_shared<const std::string>(tensor.bytes);
   }
 
   static bool HoldsTensors(const MindirValue& value) {
@@ -716,17 +696,20 @@ std::string MissingHint(FileSystem& fs, const std::string& path) {
 
 Result<Graph> GraphOfMindir(const MindirModel& model) { return Importer(model).Run(); }
 
-Result<Graph> ReadMindir(FileSystem& fs, const std::string& path) {
+Result<std::string> FindMindir(FileSystem& fs, const std::string& path) {
   const Result<FileInfo> info = fs.Stat(path);
   if (info.status().code() == StatusCode::kNotFound) {
     return NotFound(info.status().message() + MissingHint(fs, path));
   }
-  std::string file_path = path;
-  if (info.ok() && info->kind == FileKind::kDirectory) {
-    RELAYOUT_ASSIGN_OR_RETURN(file_path, FindIn(fs, path));
-  }
+  if (info.ok() && info->kind == FileKind::kDirectory) return FindIn(fs, path);
+  return path;
+}
+
+Result<Graph> ReadMindir(FileSystem& fs, const std::string& path,
+                         const MindirReadOptions& options) {
+  RELAYOUT_ASSIGN_OR_RETURN(const std::string file_path, FindMindir(fs, path));
   RELAYOUT_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, fs.OpenForRead(file_path));
-  Result<MindirModel> model = ReadMindirModel(*file);
+  Result<MindirModel> model = ReadMindirModel(*file, options);
   if (!model.ok()) return model.status().WithContext(file_path);
   Result<Graph> graph = GraphOfMindir(*model);
   if (!graph.ok()) return graph.status().WithContext(file_path);

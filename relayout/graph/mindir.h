@@ -28,8 +28,8 @@
 // network assigns to and the moving statistics of BatchNorm are taken as not trained, all others
 // as trained.
 //
-// Only the graph is read, in windows: neither the weights in the file nor the folder of weights
-// beside it (`net_variables`, which large networks have) are.
+// Only the graph is read, in windows. The values of constants are, when they are asked for (to run
+// the network; small ones are there anyway). Those of parameters are read by mindir_parameters.h.
 #pragma once
 
 #include <string>
@@ -45,9 +45,13 @@ namespace relayout {
 // and the operator where there is one. kUnsupported: control flow (if and while on values of the
 // network), shapes that are not fixed, hash table parameters, encrypted files, operators of which
 // it is not clear what is a tensor.
-Result<Graph> ReadMindir(FileSystem& fs, const std::string& path);
+Result<Graph> ReadMindir(FileSystem& fs, const std::string& path,
+                         const MindirReadOptions& options = {});
 
 // The same from records, which ReadMindirModel gives. Errors name no file.
 Result<Graph> GraphOfMindir(const MindirModel& model);
+
+// The file that `path` is or stands for. kNotFound says what there is instead.
+Result<std::string> FindMindir(FileSystem& fs, const std::string& path);
 
 }  // namespace relayout

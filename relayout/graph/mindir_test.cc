@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,53 @@ INSTANTIATE_TEST_SUITE_P(Networks, MindirOfMindSporeTest,
                                            "split_graph"),
                          [](const auto& info) { return std::string(info.param); });
 
+// The floats of constant input number `input` of the operator called `name`.
+std::vector<float> ConstantOf(const Graph& graph, std::string_view name, size_t input) {
+  for (const Operator& op : graph.operators()) {
+    if (op.name != name) continue;
+    const ConstantBytes& bytes = graph.value(op.inputs[input]).bytes;
+    if (bytes == nullptr) return {};
+    std::vector<float> values(bytes->size() / sizeof(float));
+    std::memcpy(values.data(), bytes->data(), bytes->size());
+    return values;
+  }
+  ADD_FAILURE() << "no " << name;
+  return {};
+}
+
+Result<Graph> ReadWithConstants(const std::string& bytes) {
+  MemoryFileSystem fs;
+  fs.SetFile("net.mindir", bytes);
+  return ReadMindir(fs, "net.mindir", {.constants = true});
+}
+
+TEST(MindirTest, ConstantsKeepTheirValues) {
+  const Result<Graph> block = Read(ReadTestData("mindir/block.mindir"));
+  ASSERT_TRUE(block.ok());
+  EXPECT_THAT(ConstantOf(*block, "Default/gelu-GELU/Div-op0", 1), ElementsAre(1.41421354F));
+  EXPECT_THAT(ConstantOf(*block, "Default/gelu-GELU/Mul-op1", 1), ElementsAre(0.5F));
+  const Result<Graph> loss = Read(ReadTestData("mindir/loss.mindir"));
+  ASSERT_TRUE(loss.ok());
+  EXPECT_THAT(ConstantOf(*loss, "Default/OneHot-op0", 1), ElementsAre(1));
+  EXPECT_THAT(ConstantOf(*loss, "Default/OneHot-op0", 2), ElementsAre(0));
+}
+
+// 0 up to one's own word, -10000 behind it; 256 bytes.
+TEST(MindirTest, LargeConstantsHaveValuesWhereAskedFor) {
+  const std::string bytes = ReadTestData("spmd/gpt.mindir");
+  const Result<Graph> without = Read(bytes);
+  ASSERT_TRUE(without.ok()) << without.status().message();
+  EXPECT_TRUE(ConstantOf(*without, "Default/Add-op1", 1).empty());
+  const Result<Graph> with = ReadWithConstants(bytes);
+  ASSERT_TRUE(with.ok()) << with.status().message();
+  std::vector<float> mask;
+  for (int row = 0; row < 8; ++row) {
+    for (int column = 0; column < 8; ++column) mask.push_back(column > row ? -10000.0F : 0.0F);
+  }
+  EXPECT_EQ(ConstantOf(*with, "Default/Add-op1", 1), mask);
+  EXPECT_EQ(ToText(*with), ToText(*without));
+}
+
 TEST(MindirTest, OperatorsAreCalledByTheirScope) {
   const Result<Graph> graph = Read(ReadTestData("mindir/block.mindir"));
   ASSERT_TRUE(graph.ok()) << graph.status().message();
@@ -119,6 +167,15 @@ TEST(MindirTest, FindsTheFileOfADirectory) {
   EXPECT_THAT(ReadMindir(fs, "one/net.mindir").status().message(),
               HasSubstr("there is one/net_graph.mindir"));
   EXPECT_EQ(ReadMindir(fs, "no.mindir").status().code(), StatusCode::kNotFound);
+}
+
+TEST(MindirTest, ConstantsHaveAsManyBytesAsTheirType) {
+  const MindirBytes seven = TensorOf(MindirTensorBytes({2}, 1, "", "7 bytes"));
+  MindirGraphWriter graph("net");
+  graph.Input("net:x", {2}).Constant("c", seven);
+  graph.Node("net:y", "REF::Add:1", {"net:x", "c"}, {2}).Output("net:y");
+  EXPECT_EQ(ErrorOf(MindirFileWriter(graph).Primitive("Add:1", "Add").bytes()),
+            "net.mindir: a constant f32[2] has 7 bytes");
 }
 
 // --- Written by hand -----------------------------------------------------------------------------

@@ -11,6 +11,12 @@
 namespace relayout::mindir {
 namespace {
 
+std::string ShapeText(const std::vector<int64_t>& dims) {
+  Dims shape;
+  for (const int64_t length : dims) shape.push_back(length);
+  return ToText(shape);
+}
+
 // Every number of a value in order, inner tuples included.
 void Flatten(const MindirValue& value, std::vector<int64_t>& integers, std::vector<double>& reals,
              bool& other) {
@@ -128,6 +134,39 @@ Status AppendMeshCuts(const MindirValue& value, bool outermost, MeshCuts& cuts) 
 }
 
 }  // namespace
+
+std::string_view WithoutGraph(std::string_view name, const MindirGraph& graph) {
+  const size_t prefix = graph.name.size();
+  const bool has_prefix = prefix > 0 && name.size() > prefix + 1 &&
+                          name.substr(0, prefix) == graph.name && name[prefix] == ':';
+  return has_prefix ? name.substr(prefix + 1) : name;
+}
+
+std::string ParameterName(const MindirTensor& tensor, const MindirGraph& graph) {
+  return tensor.key.empty() ? std::string(WithoutGraph(tensor.name, graph)) : tensor.key;
+}
+
+Result<TensorType> TypeOf(const MindirTensor& tensor, std::string_view what) {
+  const std::optional<DType> dtype = DTypeOfMindir(tensor.type);
+  if (!dtype) {
+    return Unsupported(Format("{}: element type {} of MindIR is not known", what, tensor.type));
+  }
+  TensorType type;
+  type.dtype = *dtype;
+  for (const int64_t length : tensor.dims) {
+    if (length < 0) {
+      return Unsupported(
+          Format("{}: the shape {} is not fixed (a dim of {}); export the network with inputs of "
+                 "fixed shape",
+                 what, ShapeText(tensor.dims), length));
+    }
+    type.shape.push_back(length);
+  }
+  if (!ElementCount(type.shape)) {
+    return InvalidInput(Format("{}: the shape {} overflows", what, ShapeText(tensor.dims)));
+  }
+  return type;
+}
 
 bool IsSequence(const MindirValue& value) {
   return value.type == MindirType::kTuple || value.type == MindirType::kList;

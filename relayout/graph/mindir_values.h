@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,14 @@
 #include "relayout/graph/graph.h"
 
 namespace relayout::mindir {
+
+// "5_Net_construct:layer1.weight" -> "layer1.weight".
+std::string_view WithoutGraph(std::string_view name, const MindirGraph& graph);
+// A parameter's name in checkpoints.
+std::string ParameterName(const MindirTensor& tensor, const MindirGraph& graph);
+
+// Fails, naming `what`, when the type is unknown or the shape not fixed.
+Result<TensorType> TypeOf(const MindirTensor& tensor, std::string_view what);
 
 // A tuple or a list.
 bool IsSequence(const MindirValue& value);

@@ -63,8 +63,10 @@ enum TensorField {
   kTensorType = 2,
   kTensorName = 7,
   kTensorBytes = 9,
+  kTensorPlace = 12,
   kTensorKey = 13
 };
+enum PlaceField { kPlaceFile = 1, kPlaceBegin = 2, kPlaceSize = 3 };
 enum AttributeField {
   kAttributeName = 1,
   kAttributeFloat = 2,
@@ -102,8 +104,8 @@ double AsWritten(T number) {
 
 class ModelReader {
  public:
-  explicit ModelReader(const ReadableFile& file)
-      : window_(file, kWindowBytes), size_bytes_(file.size_bytes()) {}
+  ModelReader(const ReadableFile& file, const MindirReadOptions& options)
+      : window_(file, kWindowBytes), size_bytes_(file.size_bytes()), options_(options) {}
 
   Result<MindirModel> Run() {
     MindirModel model;
@@ -208,7 +210,7 @@ class ModelReader {
         case kGraphName:
           return Text(field, "name of a graph", graph.name);
         case kGraphParameter:
-          return Tensor(field, graph.parameters.emplace_back());
+          return Tensor(field, kMindirSmallBytes, graph.parameters.emplace_back());
         case kGraphInput:
           return Port(field, graph.inputs.emplace_back());
         case kGraphOutput:
@@ -274,7 +276,7 @@ class ModelReader {
         case kPortName:
           return Text(field, "name of an input or output", port.name);
         case kPortTensor:
-          return Tensor(field, port.tensors.emplace_back());
+          return Tensor(field, kMindirSmallBytes, port.tensors.emplace_back());
         case kPortValue: {
           std::vector<MindirValue> values;
           RELAYOUT_RETURN_IF_ERROR(AddValue(field, values, 0));
@@ -287,7 +289,8 @@ class ModelReader {
     });
   }
 
-  Status Tensor(const WireField& message, MindirTensor& tensor) {
+  // Reads its bytes if there are at most `limit_bytes`.
+  Status Tensor(const WireField& message, int64_t limit_bytes, MindirTensor& tensor) {
     RELAYOUT_RETURN_IF_ERROR(Count(message, "tensors", tensor_count_));
     return ForEachFieldOf(message, "tensor", [&](const WireField& field) -> Status {
       switch (field.number) {
@@ -300,8 +303,9 @@ class ModelReader {
         case kTensorName:
           return Text(field, "name of a tensor", tensor.name);
         case kTensorBytes:
-          if (field.payload.size_bytes() > kMindirSmallBytes) return OkStatus();
-          return Text(field, "content of a tensor", tensor.bytes);
+          return TensorBytes(field, limit_bytes, tensor);
+        case kTensorPlace:
+          return Place(field, tensor.place.emplace());
         case kTensorKey:
           return Text(field, "name of a parameter", tensor.key);
         default:
@@ -310,8 +314,30 @@ class ModelReader {
     });
   }
 
+  // What is read is no more than the file is long: no byte of it belongs to two tensors.
+  Status TensorBytes(const WireField& field, int64_t limit_bytes, MindirTensor& tensor) {
+    RELAYOUT_RETURN_IF_ERROR(ExpectType(field, WireType::kLength, "content of a tensor"));
+    tensor.place = MindirPlace{"", field.payload.begin_bytes, field.payload.size_bytes()};
+    if (field.payload.size_bytes() > limit_bytes) return OkStatus();
+    RELAYOUT_ASSIGN_OR_RETURN(tensor.bytes, window_.Read(field.payload));
+    return OkStatus();
+  }
+
+  Status Place(const WireField& message, MindirPlace& place) {
+    return ForEachFieldOf(message, "place of a tensor", [&](const WireField& field) -> Status {
+      if (field.number == kPlaceFile) return Text(field, "file of a tensor", place.file);
+      if (field.number != kPlaceBegin && field.number != kPlaceSize) return OkStatus();
+      RELAYOUT_RETURN_IF_ERROR(ExpectType(field, WireType::kVarint, "place of a tensor"));
+      (field.number == kPlaceBegin ? place.begin_bytes : place.size_bytes) =
+          static_cast<int64_t>(field.varint);
+      return OkStatus();
+    });
+  }
+
+  // Of a constant.
   Status AddTensor(const WireField& message, std::vector<MindirTensor>& tensors) {
-    return Tensor(message, tensors.emplace_back());
+    const int64_t limit_bytes = options_.constants ? size_bytes_ : kMindirSmallBytes;
+    return Tensor(message, limit_bytes, tensors.emplace_back());
   }
 
   // Bounded over the whole file: what it can make us allocate.
@@ -385,6 +411,7 @@ class ModelReader {
 
   WireWindow window_;
   int64_t size_bytes_;
+  MindirReadOptions options_;
   FieldsSeen seen_;
   size_t function_count_ = 0;
   size_t primitive_count_ = 0;
@@ -455,11 +482,11 @@ std::optional<DType> DTypeOfMindir(int64_t type) {
   }
 }
 
-Result<MindirModel> ReadMindirModel(const ReadableFile& file) {
+Result<MindirModel> ReadMindirModel(const ReadableFile& file, const MindirReadOptions& options) {
   std::string start(static_cast<size_t>(std::min<int64_t>(16, file.size_bytes())), '\0');
   RELAYOUT_RETURN_IF_ERROR(file.ReadAt(0, std::as_writable_bytes(std::span(start))));
   RELAYOUT_RETURN_IF_ERROR(CheckStart(start));
-  return ModelReader(file).Run();
+  return ModelReader(file, options).Run();
 }
 
 const MindirValue* FindMindirValue(const std::vector<MindirValue>& values, std::string_view name) {

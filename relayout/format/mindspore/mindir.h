@@ -22,7 +22,9 @@
 //
 // Read as they stand, nothing is resolved; graph/mindir.h makes a network of them. Nothing in the
 // file is believed: lengths, depth and counts are bounded, and the tensors' bytes are not read but
-// of the smallest (a scalar or a few axes).
+// of the smallest (a scalar or a few axes), and where asked for, of constants. Where those of
+// parameters lie is noted: in this file, or beside it in NAME_variables/data_0 and so on, into
+// which MindSpore puts them when there is more than 1 GB.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +39,21 @@
 
 namespace relayout {
 
-// A tensor of at most this many bytes is read whole.
+// A tensor of at most this many bytes is always read whole.
 inline constexpr int64_t kMindirSmallBytes = 128;
+
+struct MindirReadOptions {
+  // Read the bytes of all constants; of what is no parameter, of any size.
+  bool constants = false;
+};
+
+// Where the bytes of a parameter lie.
+struct MindirPlace {
+  // Relative to the folder of the MindIR, as the file says it; empty: in the MindIR itself.
+  std::string file;
+  int64_t begin_bytes = 0;
+  int64_t size_bytes = 0;
+};
 
 struct MindirTensor {
   std::string name;
@@ -46,7 +61,9 @@ struct MindirTensor {
   std::string key;
   int64_t type = 0;  // MindSpore's number; see DTypeOfMindir.
   std::vector<int64_t> dims;
-  std::string bytes;  // At most kMindirSmallBytes; empty for larger tensors.
+  std::string bytes;  // Empty where they were not read: see MindirReadOptions.
+  // Nothing where the file has no bytes for it.
+  std::optional<MindirPlace> place;
 };
 
 // The type with MindSpore's number in TensorProto; nothing for text and unknown numbers.
@@ -120,7 +137,8 @@ struct MindirModel {
 
 // Reads the records of `file`. Errors do not name it; they say what a file that is no MindIR may
 // be, and how to make one.
-Result<MindirModel> ReadMindirModel(const ReadableFile& file);
+Result<MindirModel> ReadMindirModel(const ReadableFile& file,
+                                    const MindirReadOptions& options = {});
 
 // The attribute of that name, or nullptr.
 const MindirValue* FindMindirValue(const std::vector<MindirValue>& values, std::string_view name);

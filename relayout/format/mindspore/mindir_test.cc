@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
 
 #include "relayout/base/text.h"
@@ -68,6 +69,27 @@ TEST(MindirModelTest, ReadsSmallTensorsAndSkipsLargeOnes) {
   EXPECT_EQ(model->graph.parameters[0].bytes, "four");
   EXPECT_EQ(model->graph.parameters[1].bytes, "");
   EXPECT_LT(file.bytes_read(), 1 << 18);
+}
+
+TEST(MindirModelTest, ReadsConstantsOfAnySizeWhereAskedFor) {
+  const std::string large(1000, 'c');
+  MindirGraphWriter graph("net");
+  graph.Parameter("net:w", {250}, std::string(1000, 'w'));
+  graph.Constant("c", Sequence({TensorOf(MindirTensorBytes({250}, 1, "", large))}));
+  const MemoryFile file("net.mindir", MindirFileWriter(graph).bytes());
+  for (const bool wanted : {false, true}) {
+    const Result<MindirModel> model = ReadMindirModel(file, {.constants = wanted});
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    const MindirValue& value = model->graph.nodes[0].attributes[0];
+    EXPECT_EQ(value.elements[0].tensors[0].bytes, wanted ? large : "");
+    const MindirTensor& parameter = model->graph.parameters[0];
+    EXPECT_EQ(parameter.bytes, "");
+    std::string there(1000, '?');
+    ASSERT_EQ(parameter.place->size_bytes, 1000);
+    ASSERT_TRUE(
+        file.ReadAt(parameter.place->begin_bytes, std::as_writable_bytes(std::span(there))).ok());
+    EXPECT_EQ(there, std::string(1000, 'w'));
+  }
 }
 
 // Newer and older writers: floats, packed lists, fields that nobody knows.
