@@ -4,12 +4,14 @@
 // for them (tests/data/strategies; README.md there).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <ostream>
 #include <string>
 
 #include "relayout/format/strategy_file.h"
 #include "relayout/graph/mindir.h"
+#include "relayout/graph/training_loss.h"
 #include "relayout/infer/auto/search.h"
 #include "relayout/infer/infer_strategy.h"
 #include "relayout/io/posix_file_system.h"
@@ -138,6 +140,31 @@ TEST_P(CompiledNetworks, AreInferredAsMindSporeCompilesThem) {
     EXPECT_EQ(OperatorsOf(ours), OperatorsOf(*theirs));
     EXPECT_EQ(ours.current_stage, theirs->current_stage);
     EXPECT_EQ(ours.stages[0].stage, theirs->stages[0].stage);
+  }
+}
+
+// With a loss behind it, which the exported network does not have, all parameters lie as before.
+TEST_P(CompiledNetworks, AreInferredAlikeWithALoss) {
+  const auto fs = NewPosixFileSystem();
+  const auto graph = ReadMindir(*fs, DataPath(GetParam().network + ".mindir"));
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  const auto inferred = InferStrategy(*graph, GetParam().options);
+  ASSERT_TRUE(inferred.ok()) << inferred.status().message();
+  for (const Loss loss :
+       {Loss::kCrossEntropy, Loss::kSoftmaxCrossEntropy, Loss::kMeanSquaredError}) {
+    SCOPED_TRACE(ToText(loss));
+    const auto trained = WithLoss(*graph, loss);
+    ASSERT_TRUE(trained.ok()) << trained.status().message();
+    const auto with_loss = InferStrategy(*trained, GetParam().options);
+    ASSERT_TRUE(with_loss.ok()) << with_loss.status().message();
+    ASSERT_EQ(with_loss->stages.size(), inferred->stages.size());
+    for (size_t stage = 0; stage < inferred->stages.size(); ++stage) {
+      EXPECT_EQ(SerializeStrategyProtobuf(with_loss->stages[stage]),
+                SerializeStrategyProtobuf(inferred->stages[stage]));
+    }
+    EXPECT_TRUE(std::equal(inferred->stage_of.begin(), inferred->stage_of.end(),
+                           with_loss->stage_of.begin()));
+    EXPECT_EQ(with_loss->stage_of.back(), std::ssize(inferred->stages) - 1);
   }
 }
 
