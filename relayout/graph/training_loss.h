@@ -20,10 +20,11 @@
 // and is a mean over the others. nn.CrossEntropyLoss consists of some 18 small operators in
 // MindSpore; here it is one, with the same value.
 //
-// Annotated or propagated, no parameter lies elsewhere for the loss: strategy files are the same with
-// and without it. A search (InferMode::kSearched) prices the loss too and may find other cuts, so a
-// network that is to be trained is searched with its loss. MindSpore refuses softmax_cross_entropy,
-// and so does InferStrategy, where not all devices can cut the rows and some can.
+// Annotated or propagated, no parameter lies elsewhere for the loss: strategy files are the same
+// with and without it. A search (InferMode::kSearched) prices the loss too and may find other cuts,
+// so a network that is to be trained is searched with its loss. MindSpore refuses
+// softmax_cross_entropy, and so does InferStrategy, where not all devices can cut the rows and some
+// can.
 #pragma once
 
 #include <string_view>
