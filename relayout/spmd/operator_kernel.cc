@@ -17,7 +17,8 @@ namespace {
 const std::map<std::string_view, OperatorKernel>& Table() {
   static const auto table = [] {
     std::map<std::string_view, OperatorKernel> made;
-    for (const auto& family : {MatrixKernels(), ElementKernels(), LossKernels(), ShapeKernels()}) {
+    for (const auto& family : {ArithmeticKernels(), ElementKernels(), LossKernels(),
+                               MatrixKernels(), NormalizationKernels(), ShapeKernels()}) {
       for (const OperatorKernel& kernel : family) {
         RELAYOUT_CHECK(made.emplace(kernel.type, kernel).second);
       }

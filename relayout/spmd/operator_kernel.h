@@ -109,6 +109,9 @@ struct OperatorKernel {
   // Output 0 may lie in the memory of input 0 (if that has its shape), and input 0's gradient in
   // that of output 0's.
   bool in_place = false;
+  // forward gives the outputs whole, having added up by RankContext::Sum what PartialAxesOfOutput
+  // says: nobody is to add them up once more. Gradients of inputs are terms as ever.
+  bool sums_outputs = false;
 };
 
 // The kernel for `op`, or an error that names the operator and its type. Checked.

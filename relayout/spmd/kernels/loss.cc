@@ -3,8 +3,11 @@
 
 #include <algorithm>
 
+#include "relayout/spmd/kernels/elementwise.h"
 #include "relayout/spmd/kernels/library.h"
+#include "relayout/spmd/kernels/row_math.h"
 #include "relayout/spmd/kernels/softmax.h"
+#include "relayout/spmd/kernels/threads.h"
 
 namespace relayout::kernels {
 namespace {
@@ -81,6 +84,23 @@ void SoftmaxCrossEntropyGradient(const View<const float>& log_probabilities,
     if (column >= 0) gradient[column] -= 1;
     for (int64_t i = 0; i < columns; ++i) gradient[i] *= scale;
   }
+}
+
+void SoftmaxCrossEntropyOfRows(const View<const float>& logits, const View<const float>& labels,
+                               const View<float>& loss, const View<float>& gradient) {
+  RELAYOUT_CHECK(logits.shape.size() == 2 && labels.shape == logits.shape);
+  RELAYOUT_CHECK(gradient.shape == logits.shape && loss.size() == logits.shape[0]);
+  LogSoftmax(logits, 1, gradient);
+  const int64_t columns = logits.shape[1];
+  ForRange(loss.size(), RowGrain(columns), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t offset = row * columns;
+      loss.data[row] =
+          static_cast<float>(-DotRows(gradient.data + offset, labels.data + offset, columns));
+    }
+  });
+  Apply(Function::kExp, gradient.size(), gradient.data, gradient.data);
+  Sub(gradient, labels, gradient);
 }
 
 }  // namespace relayout::kernels

@@ -51,4 +51,11 @@ void SoftmaxCrossEntropyGradient(const View<const float>& log_probabilities,
                                  const View<const int32_t>& labels, float scale,
                                  const View<float>& dx, LabelRule rule = {});
 
+// Against probabilities of the classes, as SoftmaxCrossEntropyWithLogits: of each row the loss,
+// -the sum of labels * log softmax(logits), and softmax(logits) - labels, which is its gradient by
+// the logits where the labels add up to 1. `gradient` may be `logits`. Rows may be cut.
+// @pre logits, labels and gradient f32[rows,classes], loss f32[rows]
+void SoftmaxCrossEntropyOfRows(const View<const float>& logits, const View<const float>& labels,
+                               const View<float>& loss, const View<float>& gradient);
+
 }  // namespace relayout::kernels

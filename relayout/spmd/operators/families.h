@@ -9,9 +9,11 @@
 
 namespace relayout {
 
-std::vector<OperatorKernel> ElementKernels();  // Add, ReLU, Cast, Dropout; with broadcasting.
-std::vector<OperatorKernel> LossKernels();     // NLLLoss, SoftmaxCrossEntropyWithLogits.
-std::vector<OperatorKernel> MatrixKernels();   // MatMul, BatchMatMul, Dense.
-std::vector<OperatorKernel> ShapeKernels();    // Reshape, Transpose, Split, Concat.
+std::vector<OperatorKernel> ArithmeticKernels();     // Add, Mul, Muls, BiasAdd; with broadcasting.
+std::vector<OperatorKernel> ElementKernels();        // ReLU, GeLU, Neg, Cast.
+std::vector<OperatorKernel> LossKernels();           // NLLLoss, SoftmaxCrossEntropyWithLogits.
+std::vector<OperatorKernel> MatrixKernels();         // MatMul, BatchMatMul, Dense.
+std::vector<OperatorKernel> NormalizationKernels();  // Softmax, LayerNorm, RmsNorm.
+std::vector<OperatorKernel> ShapeKernels();          // Reshape, Transpose, BroadcastTo, Tile.
 
 }  // namespace relayout
