@@ -132,7 +132,7 @@ NetworkTensor NetworkBuilder::Parameter(std::string_view name, const Dims& shape
   }
   whole_name.append(name);
   const Result<ValueId> id =
-      graph_.AddParameter(whole_name, {options.dtype, shape}, options.trained);
+      graph_.AddParameter(whole_name, {options.dtype, shape}, options.trained, options.initializer);
   if (!id.ok()) return Mistake(id.status());
   return {this, *id};
 }

@@ -94,6 +94,8 @@ class NetworkTensor {
 struct ParameterOptions {
   DType dtype = DType::kFloat32;
   bool trained = true;
+  // What it is before it is trained: "normal(0.02)", "zeros" (train/initializer.h).
+  std::string initializer = {};
 };
 
 struct MatMulOptions {

@@ -58,7 +58,8 @@ Result<Graph> Remade(const Graph& graph, const std::vector<Dims>& shapes,
       made.AddConstant(type, WithShape(value.bytes, value.dtype, value.shape, type.shape));
     }
     if (value.role == ValueRole::kParameter) {
-      RELAYOUT_RETURN_IF_ERROR(made.AddParameter(value.name, type, value.trained).status());
+      RELAYOUT_RETURN_IF_ERROR(
+          made.AddParameter(value.name, type, value.trained, value.initializer).status());
     }
     if (value.role != ValueRole::kResult || value.output_index != 0) continue;
     Operator op = graph.op(value.producer);

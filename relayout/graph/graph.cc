@@ -156,7 +156,8 @@ ValueId Graph::AddInput(std::string name, TensorType type) {
   return inputs_.back();
 }
 
-Result<ValueId> Graph::AddParameter(std::string name, TensorType type, bool trained) {
+Result<ValueId> Graph::AddParameter(std::string name, TensorType type, bool trained,
+                                    std::string initializer) {
   const auto [position, is_new] = parameter_of_name_.emplace(name, kNoId);
   if (!is_new) {
     return InvalidInput(Format("two parameters are called '{}'", Printable(name)));
@@ -167,6 +168,7 @@ Result<ValueId> Graph::AddParameter(std::string name, TensorType type, bool trai
   value.dtype = type.dtype;
   value.shape = type.shape;
   value.trained = trained;
+  value.initializer = std::move(initializer);
   position->second = Add(std::move(value));
   parameters_.push_back(position->second);
   return position->second;

@@ -95,6 +95,9 @@ struct Value {
   int32_t output_index = 0;
   // Of parameters: trained, so that the optimizer keeps state for it (MindSpore: requires_grad).
   bool trained = true;
+  // Of parameters: what they are before they are trained ("normal(0.02)"; train/initializer.h).
+  // Empty: nobody said.
+  std::string initializer = {};
   // Of constants. A network can be laid out without, and not be run.
   ConstantBytes bytes;
 };
@@ -130,7 +133,8 @@ class Graph {
 
   ValueId AddInput(std::string name, TensorType type);
   // Fails when a parameter of that name is there.
-  Result<ValueId> AddParameter(std::string name, TensorType type, bool trained = true);
+  Result<ValueId> AddParameter(std::string name, TensorType type, bool trained = true,
+                               std::string initializer = {});
   // @pre `bytes` is null or of the type's size
   ValueId AddConstant(TensorType type, ConstantBytes bytes = nullptr);
   // Adds an operator with results of `result_types`; `op.outputs` is filled here.

@@ -41,11 +41,11 @@ struct RankOperator {
   const Graph* graph = nullptr;
   const Operator* op = nullptr;
   // As it is run: after `adapt`. All on one mesh.
-  OperatorLayout layout;
+  OperatorLayout layout = {};
   int64_t local_rank = 0;
   // What this rank holds of each tensor, in the whole tensor's coordinates.
-  std::vector<Box> input_boxes;
-  std::vector<Box> output_boxes;
+  std::vector<Box> input_boxes = {};
+  std::vector<Box> output_boxes = {};
 
   const Dims& whole_input(size_t i) const { return graph->value(op->inputs[i]).shape; }
   const Dims& whole_output(size_t i) const { return graph->value(op->outputs[i]).shape; }

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "relayout/train/model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "relayout/base/check.h"
+#include "relayout/base/content_hash.h"
+#include "relayout/base/text.h"
+#include "relayout/train/initializer.h"
+
+namespace relayout {
+namespace {
+
+std::string ToText(const TensorType& type) {
+  return Format("{}{}", ShortName(type.dtype), ToText(type.shape));
+}
+
+// The network as its function writes it for these inputs.
+Result<Graph> Write(const NetworkFunction& network, const std::vector<TensorType>& types,
+                    const std::vector<std::string>& names) {
+  NetworkBuilder net;
+  std::vector<NetworkTensor> inputs;
+  for (size_t i = 0; i < types.size(); ++i) {
+    inputs.push_back(net.Input(names[i], types[i].shape, types[i].dtype));
+  }
+  return net.Build(network(net, inputs));
+}
+
+InferOptions InferOptionsOf(const ModelOptions& options, int rank_count, bool training) {
+  InferOptions infer;
+  infer.device_count = rank_count;
+  infer.training = training;
+  infer.optimizer = options.optimizer.type;
+  infer.optimizer_parallel = options.parallel.optimizer_parallel;
+  infer.full_batch = !training || options.parallel.full_batch;
+  infer.stage_count = options.parallel.stage_count;
+  infer.stage_rules = options.parallel.stage_rules;
+  infer.micro_batch_count = training ? options.parallel.micro_batch_count : 1;
+  infer.frozen = options.parallel.frozen;
+  infer.mode = options.parallel.mode;
+  return infer;
+}
+
+Status CheckOptions(const ModelOptions& options, int rank_count) {
+  const ParallelOptions& parallel = options.parallel;
+  if (!options.network) return InvalidInput("a model without a network");
+  if (parallel.stage_count < 1 || rank_count % parallel.stage_count != 0) {
+    return InvalidInput(Format("{} cannot be dealt evenly to {}", Count(rank_count, "rank"),
+                               Count(parallel.stage_count, "pipeline stage")));
+  }
+  if (parallel.micro_batch_count < 1) {
+    return InvalidInput(Format("{} micro batches", parallel.micro_batch_count));
+  }
+  if (parallel.stage_count == 1 && parallel.micro_batch_count != 1) {
+    return InvalidInput(Format("{} micro batches without pipeline stages; give stages or 1",
+                               parallel.micro_batch_count));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Model::Model(Comm& comm, ModelOptions options)
+    : comm_(comm),
+      options_(std::move(options)),
+      place_(RankPlace::Of(comm.rank(), comm.size(), options_.parallel.stage_count)) {}
+
+Result<std::unique_ptr<Model>> Model::Create(Comm& comm, ModelOptions options) {
+  RELAYOUT_RETURN_IF_ERROR(CheckOptions(options, comm.size()));
+  return std::unique_ptr<Model>(new Model(comm, std::move(options)));
+}
+
+// ------------------------------------------------------------------------------------ compiling
+
+// All ranks must run the same network, and find out before they run it that they do not.
+Status Model::AgreeOnNetwork(const Graph& graph) {
+  const std::string text = relayout::ToText(graph);
+  RELAYOUT_ASSIGN_OR_RETURN(const std::vector<std::string> texts, comm_.AllGather(text));
+  for (size_t rank = 0; rank < texts.size(); ++rank) {
+    if (texts[rank] == texts[0]) continue;
+    const auto differs = std::ranges::mismatch(texts[0], texts[rank]);
+    const auto line_of = [](const std::string& all, std::string::const_iterator at) {
+      const auto begin = std::find(std::make_reverse_iterator(at), all.rend(), '\n').base();
+      return std::string(begin, std::find(at, all.end(), '\n'));
+    };
+    return InvalidInput(
+        Format("ranks run different networks: rank 0 has '{}' where rank {} has '{}'; batches and "
+               "the network must be the same on all ranks",
+               line_of(texts[0], differs.in1), rank, line_of(texts[rank], differs.in2)));
+  }
+  return OkStatus();
+}
+
+Status Model::MakeParameters(std::shared_ptr<const InferredStrategy> strategy) {
+  RELAYOUT_ASSIGN_OR_RETURN(ParameterStore made, ParameterStore::Create(*strategy, place_));
+  strategy_ = std::move(strategy);
+  parameters_ = std::make_unique<ParameterStore>(std::move(made));
+  const Graph& graph = strategy_->graph;
+  for (ParameterShard& shard : parameters_->shards()) {
+    const std::string& text = graph.value(graph.FindParameter(shard.name)).initializer;
+    auto initializer = ParseInitializer(text.empty() ? "zeros" : text);
+    if (!initializer.ok()) return initializer.status().WithContext(shard.name);
+    if (shard.value.dtype() == DType::kFloat32) {
+      auto filled = InitializeShard(*initializer, options_.seed, shard.name, shard.shape, shard.box,
+                                    shard.value.f32().elements());
+      if (!filled.ok()) return filled.WithContext(shard.name);
+    }
+    state_.push_back({.name = shard.name,
+                      .shape = shard.shape,
+                      .layout = shard.layout,
+                      .value = &shard.value});
+  }
+  return OkStatus();
+}
+
+Status Model::Build(const Dataset& dataset) {
+  if (trainer_ != nullptr) return OkStatus();
+  if (strategy_ != nullptr) {
+    return InvalidInput("a model that was built to predict cannot be trained; build it to train "
+                        "first");
+  }
+  const int64_t micro_batch_count = options_.parallel.micro_batch_count;
+  const auto compile = [&]() -> Status {
+    std::vector<TensorType> types = dataset.types();
+    std::vector<std::string> names = dataset.names();
+    if (options_.loss) {
+      if (types.size() < 2) {
+        return InvalidInput(
+            Format("the dataset gives {} a batch, but a loss wants a label behind the network's "
+                   "inputs",
+                   Count(std::ssize(types), "tensor")));
+      }
+      types.pop_back();
+      names.pop_back();
+    }
+    RELAYOUT_ASSIGN_OR_RETURN(Graph graph, Write(options_.network, types, names));
+    if (options_.loss) RELAYOUT_ASSIGN_OR_RETURN(graph, WithLoss(graph, *options_.loss));
+    RELAYOUT_ASSIGN_OR_RETURN(InferredStrategy inferred,
+                              InferStrategy(graph, InferOptionsOf(options_, comm_.size(), true)));
+    return MakeParameters(std::make_shared<const InferredStrategy>(std::move(inferred)));
+  };
+  RELAYOUT_RETURN_IF_ERROR(Agree(comm_, compile()));
+  RELAYOUT_RETURN_IF_ERROR(AgreeOnNetwork(strategy_->graph));
+  const auto prepare = [&]() -> Status {
+    RELAYOUT_ASSIGN_OR_RETURN(Optimizer optimizer,
+                              Optimizer::Create(options_.optimizer, *parameters_));
+    optimizer_ = std::make_unique<Optimizer>(std::move(optimizer));
+    for (StateTensor& state : optimizer_->State(place_.stage_ranks())) state_.push_back(state);
+    RELAYOUT_ASSIGN_OR_RETURN(trainer_,
+                              StageRunner::Create({.network = strategy_.get(),
+                                                   .place = place_,
+                                                   .training = true,
+                                                   .full_batch = options_.parallel.full_batch,
+                                                   .micro_batch_count = micro_batch_count},
+                                                  *parameters_));
+    return OkStatus();
+  };
+  return Agree(comm_, prepare());
+}
+
+// ------------------------------------------------------------------------------------- training
+
+Result<float> Model::TrainStep(const std::vector<Tensor>& batch, int64_t step) {
+  std::vector<const Tensor*> inputs;
+  for (const Tensor& tensor : batch) inputs.push_back(&tensor);
+  RELAYOUT_ASSIGN_OR_RETURN(
+      const float loss, trainer_->Train(comm_, inputs, {.step = step, .seed = options_.seed}));
+  optimizer_->Step(*parameters_);
+  return loss;
+}
+
+Status Model::Train(int64_t epoch_count, const Dataset& dataset,
+                    const std::vector<Callback*>& callbacks) {
+  RELAYOUT_RETURN_IF_ERROR(Build(dataset));
+  const TrainingView view = View();
+  for (Callback* const callback : callbacks) RELAYOUT_RETURN_IF_ERROR(callback->OnBegin(view));
+  Progress progress{.epoch_count = epoch_count, .steps_per_epoch = dataset.batch_count()};
+  const int64_t first_step = step_;
+  for (progress.epoch = 1; progress.epoch <= epoch_count; ++progress.epoch) {
+    for (int64_t i = 0; i < dataset.batch_count(); ++i) {
+      auto batch = dataset.Batch(progress.epoch - 1, i);
+      RELAYOUT_RETURN_IF_ERROR(Agree(comm_, batch.status()));
+      RELAYOUT_ASSIGN_OR_RETURN(progress.loss, TrainStep(*batch, step_));
+      progress.step_in_epoch = i + 1;
+      progress.step = ++step_ - first_step;
+      for (Callback* const callback : callbacks) {
+        RELAYOUT_RETURN_IF_ERROR(callback->OnStepEnd(view, progress));
+      }
+    }
+    for (Callback* const callback : callbacks) {
+      RELAYOUT_RETURN_IF_ERROR(callback->OnEpochEnd(view, progress));
+    }
+  }
+  progress.epoch = epoch_count;
+  for (Callback* const callback : callbacks) {
+    RELAYOUT_RETURN_IF_ERROR(callback->OnEnd(view, progress));
+  }
+  return OkStatus();
+}
+
+// --------------------------------------------------------------------------------------- asking
+
+Result<StageRunner*> Model::PredictorFor(const std::vector<TensorType>& inputs) {
+  for (const Predictor& predictor : predictors_) {
+    if (predictor.inputs == inputs) return predictor.runner.get();
+  }
+  Predictor made{.inputs = inputs, .strategy = nullptr, .runner = nullptr};
+  const auto compile = [&]() -> Status {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < inputs.size(); ++i) names.push_back(Format("x{}", i));
+    RELAYOUT_ASSIGN_OR_RETURN(const Graph graph, Write(options_.network, inputs, names));
+    RELAYOUT_ASSIGN_OR_RETURN(InferredStrategy inferred,
+                              InferStrategy(graph, InferOptionsOf(options_, comm_.size(), false)));
+    made.strategy = std::make_shared<const InferredStrategy>(std::move(inferred));
+    return strategy_ == nullptr ? MakeParameters(made.strategy) : OkStatus();
+  };
+  RELAYOUT_RETURN_IF_ERROR(Agree(comm_, compile()));
+  RELAYOUT_RETURN_IF_ERROR(AgreeOnNetwork(made.strategy->graph));
+  const auto prepare = [&]() -> Status {
+    RELAYOUT_ASSIGN_OR_RETURN(made.runner, StageRunner::Create({.network = made.strategy.get(),
+                                                                .place = place_,
+                                                                .training = false,
+                                                                .full_batch = true},
+                                                               *parameters_));
+    return OkStatus();
+  };
+  RELAYOUT_RETURN_IF_ERROR(Agree(comm_, prepare()));
+  predictors_.push_back(std::move(made));
+  return predictors_.back().runner.get();
+}
+
+Status Model::BuildPredict(const std::vector<TensorType>& inputs) {
+  return PredictorFor(inputs).status();
+}
+
+Result<std::vector<Tensor>> Model::Predict(std::span<const Tensor* const> inputs) {
+  std::vector<TensorType> types;
+  for (const Tensor* const input : inputs) types.push_back({input->dtype(), input->shape()});
+  RELAYOUT_ASSIGN_OR_RETURN(StageRunner* const runner, PredictorFor(types));
+  return runner->Predict(comm_, inputs);
+}
+
+Result<double> Model::Accuracy(const Dataset& dataset) {
+  int64_t right = 0;
+  int64_t rows = 0;
+  for (int64_t i = 0; i < dataset.batch_count(); ++i) {
+    auto batch = dataset.Batch(0, i);
+    RELAYOUT_RETURN_IF_ERROR(Agree(comm_, batch.status()));
+    std::vector<const Tensor*> inputs;
+    for (size_t t = 0; t + 1 < batch->size(); ++t) inputs.push_back(&(*batch)[t]);
+    RELAYOUT_ASSIGN_OR_RETURN(const std::vector<Tensor> results, Predict(inputs));
+    const View<const float> logits = results.front().f32();
+    const View<const int32_t> labels = std::as_const(batch->back()).i32();
+    if (logits.shape.size() != 2 || labels.size() != logits.shape[0]) {
+      return InvalidInput(Format("accuracy of logits {} against labels {}",
+                                 relayout::ToText(logits.shape), relayout::ToText(labels.shape)));
+    }
+    for (int64_t row = 0; row < labels.size(); ++row) {
+      const float* const begin = logits.data + row * logits.shape[1];
+      const auto best = std::max_element(begin, begin + logits.shape[1]) - begin;
+      right += best == labels.data[row] ? 1 : 0;
+    }
+    rows += labels.size();
+  }
+  return rows == 0 ? 0.0 : static_cast<double>(right) / static_cast<double>(rows);
+}
+
+}  // namespace relayout
