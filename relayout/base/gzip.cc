@@ -32,8 +32,7 @@ const char* WhatIsWrong(int error) {
   }
 }
 
-// Compresses `bytes` in one call: the library's compression in pieces (2.30) reads what is not its
-// own when its output does not fit.
+// In one call, so that nothing has to be kept between calls. @pre at most kMemberBytes
 void AppendMember(std::span<const std::byte> bytes, std::string& file) {
   std::vector<uint8_t> work(ISAL_DEF_LVL1_DEFAULT);
   std::vector<uint8_t> member(bytes.size() + bytes.size() / 1000 + 1024);
