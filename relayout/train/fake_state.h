@@ -27,14 +27,7 @@ class FakeModel {
   // are stage_count, each with the same tensors. Element i of a tensor is i + base.
   FakeModel(Comm& comm, const std::vector<std::string>& tensors, const std::string& mesh,
             int64_t base = 0, int64_t stage_count = 1)
-      : comm_(comm) {
-    const int64_t ranks = comm.size() / stage_count;
-    place_.rank = comm.rank();
-    place_.rank_count = comm.size();
-    place_.stage_count = stage_count;
-    place_.stage = comm.rank() / ranks;
-    place_.first_rank = place_.stage * ranks;
-    place_.local_rank = comm.rank() - place_.first_rank;
+      : comm_(comm), place_(RankPlace::Of(comm.rank(), comm.size(), stage_count)) {
     for (const std::string& text : tensors) Add(text, mesh, base);
   }
   FakeModel(const FakeModel&) = delete;
@@ -51,7 +44,7 @@ class FakeModel {
     RELAYOUT_CHECK(notation.ok());
     const auto partition = Partition::Create(notation->layout, notation->shape);
     RELAYOUT_CHECK(partition.ok());
-    const Box box = partition->BoxOf(notation->layout.CellOf(place_.local_rank));
+    const Box box = partition->BoxOf(notation->layout.CellOf(place_.local_rank()));
     Tensor& tensor = tensors_.emplace_back(notation->dtype, box.shape());
     Fill(tensor, box, notation->shape, base);
     state_.push_back({text.substr(0, blank), notation->shape, notation->layout, &tensor});

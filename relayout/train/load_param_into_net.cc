@@ -108,7 +108,7 @@ class Matcher {
     if (!is_type) return DoesNotFit(tensor, value, checkpoint_);
     const auto partition = Partition::Create(tensor.layout, tensor.shape);
     if (!partition.ok()) return partition.status().WithContext(tensor.name);
-    const Box box = partition->BoxOf(tensor.layout.CellOf(view_.place.local_rank));
+    const Box box = partition->BoxOf(tensor.layout.CellOf(view_.place.local_rank()));
     if (WithoutTrailingOnes(value.shape, tensor.value->shape()) == tensor.value->shape()) {
       return Fill{&tensor, &value, box, box};
     }

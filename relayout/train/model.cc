@@ -5,16 +5,11 @@
 #include <utility>
 
 #include "relayout/base/check.h"
-#include "relayout/base/content_hash.h"
 #include "relayout/base/text.h"
 #include "relayout/train/initializer.h"
 
 namespace relayout {
 namespace {
-
-std::string ToText(const TensorType& type) {
-  return Format("{}{}", ShortName(type.dtype), ToText(type.shape));
-}
 
 // The network as its function writes it for these inputs.
 Result<Graph> Write(const NetworkFunction& network, const std::vector<TensorType>& types,
@@ -106,10 +101,8 @@ Status Model::MakeParameters(std::shared_ptr<const InferredStrategy> strategy) {
                                     shard.value.f32().elements());
       if (!filled.ok()) return filled.WithContext(shard.name);
     }
-    state_.push_back({.name = shard.name,
-                      .shape = shard.shape,
-                      .layout = shard.layout,
-                      .value = &shard.value});
+    state_.push_back(
+        {.name = shard.name, .shape = shard.shape, .layout = shard.layout, .value = &shard.value});
   }
   return OkStatus();
 }
@@ -117,8 +110,9 @@ Status Model::MakeParameters(std::shared_ptr<const InferredStrategy> strategy) {
 Status Model::Build(const Dataset& dataset) {
   if (trainer_ != nullptr) return OkStatus();
   if (strategy_ != nullptr) {
-    return InvalidInput("a model that was built to predict cannot be trained; build it to train "
-                        "first");
+    return InvalidInput(
+        "a model that was built to predict cannot be trained; build it to train "
+        "first");
   }
   const int64_t micro_batch_count = options_.parallel.micro_batch_count;
   const auto compile = [&]() -> Status {
@@ -135,7 +129,9 @@ Status Model::Build(const Dataset& dataset) {
       names.pop_back();
     }
     RELAYOUT_ASSIGN_OR_RETURN(Graph graph, Write(options_.network, types, names));
-    if (options_.loss) RELAYOUT_ASSIGN_OR_RETURN(graph, WithLoss(graph, *options_.loss));
+    if (options_.loss) {
+      RELAYOUT_ASSIGN_OR_RETURN(graph, WithLoss(graph, *options_.loss));
+    }
     RELAYOUT_ASSIGN_OR_RETURN(InferredStrategy inferred,
                               InferStrategy(graph, InferOptionsOf(options_, comm_.size(), true)));
     return MakeParameters(std::make_shared<const InferredStrategy>(std::move(inferred)));
@@ -164,8 +160,8 @@ Status Model::Build(const Dataset& dataset) {
 Result<float> Model::TrainStep(const std::vector<Tensor>& batch, int64_t step) {
   std::vector<const Tensor*> inputs;
   for (const Tensor& tensor : batch) inputs.push_back(&tensor);
-  RELAYOUT_ASSIGN_OR_RETURN(
-      const float loss, trainer_->Train(comm_, inputs, {.step = step, .seed = options_.seed}));
+  RELAYOUT_ASSIGN_OR_RETURN(const float loss,
+                            trainer_->Train(comm_, inputs, {.step = step, .seed = options_.seed}));
   optimizer_->Step(*parameters_);
   return loss;
 }
@@ -173,7 +169,7 @@ Result<float> Model::TrainStep(const std::vector<Tensor>& batch, int64_t step) {
 Status Model::Train(int64_t epoch_count, const Dataset& dataset,
                     const std::vector<Callback*>& callbacks) {
   RELAYOUT_RETURN_IF_ERROR(Build(dataset));
-  const TrainingView view = View();
+  const TrainingView view = training_view();
   for (Callback* const callback : callbacks) RELAYOUT_RETURN_IF_ERROR(callback->OnBegin(view));
   Progress progress{.epoch_count = epoch_count, .steps_per_epoch = dataset.batch_count()};
   const int64_t first_step = step_;

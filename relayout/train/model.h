@@ -106,7 +106,7 @@ class Model {
   Comm& comm() { return comm_; }
   // This rank's parameters, then, after Build, what the optimizer keeps.
   const std::vector<StateTensor>& state() const { return state_; }
-  TrainingView View() { return {comm_, place_, state_}; }
+  TrainingView training_view() { return {comm_, place_, state_}; }
 
  private:
   Model(Comm& comm, ModelOptions options);

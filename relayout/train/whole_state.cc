@@ -16,9 +16,9 @@ Result<Tensor> GatherWhole(const TrainingView& view, const StateTensor& tensor) 
       .element_size_bytes = ElementSize(tensor.value->dtype()),
       .from = from,
       .to = Layout::Replicated(from.device_count(), tensor.shape.size()),
-      .first_rank = view.place.first_rank,
+      .first_rank = view.place.first_rank(),
   };
-  auto plan = PlanRedistribution(request, view.place.local_rank);
+  auto plan = PlanRedistribution(request, view.place.local_rank());
   if (!plan.ok()) return plan.status().WithContext(tensor.name);
   Tensor whole(tensor.value->dtype(), tensor.shape);
   RELAYOUT_RETURN_IF_ERROR(
