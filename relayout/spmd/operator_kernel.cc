@@ -17,8 +17,10 @@ namespace {
 const std::map<std::string_view, OperatorKernel>& Table() {
   static const auto table = [] {
     std::map<std::string_view, OperatorKernel> made;
-    for (const auto& family : {ArithmeticKernels(), ElementKernels(), LossKernels(),
-                               MatrixKernels(), NormalizationKernels(), ShapeKernels()}) {
+    for (const auto& family :
+         {ArithmeticKernels(), DropoutKernels(), ElementKernels(), LookupKernels(), LossKernels(),
+          MatrixKernels(), NormalizationKernels(), PieceKernels(), ReductionKernels(),
+          ShapeKernels()}) {
       for (const OperatorKernel& kernel : family) {
         RELAYOUT_CHECK(made.emplace(kernel.type, kernel).second);
       }

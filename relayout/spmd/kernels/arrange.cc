@@ -17,16 +17,18 @@ constexpr size_t kSource = 0;
 constexpr size_t kTarget = 1;
 
 // target[by the second strides] = source[by the first ones].
-void CopyRow(const float* source, int64_t source_stride, float* target, int64_t target_stride,
+template <typename T>
+void CopyRow(const T* source, int64_t source_stride, T* target, int64_t target_stride,
              int64_t count) {
   if (source_stride == 1 && target_stride == 1) {
-    std::memcpy(target, source, static_cast<size_t>(count) * sizeof(float));
+    std::memcpy(target, source, static_cast<size_t>(count) * sizeof(T));
     return;
   }
   for (int64_t i = 0; i < count; ++i) target[i * target_stride] = source[i * source_stride];
 }
 
-void CopyRows(const Walk<2>& walk, const float* source, float* target) {
+template <typename T>
+void CopyRows(const Walk<2>& walk, const T* source, T* target) {
   const size_t last = walk.shape.size() - 1;
   const Walk<2> rows = WithoutLast(walk);
   const int64_t length = walk.shape[last];
@@ -51,7 +53,8 @@ size_t DenseDim(const Walk<2>& walk) {
 
 // As CopyRows with dim `dense` and the last one in squares, so that both sides use whole cache
 // lines.
-void CopySquares(const Walk<2>& walk, size_t dense, const float* source, float* target) {
+template <typename T>
+void CopySquares(const Walk<2>& walk, size_t dense, const T* source, T* target) {
   const size_t last = walk.shape.size() - 1;
   const int64_t height = walk.shape[dense];
   const int64_t width = walk.shape[last];
@@ -71,8 +74,8 @@ void CopySquares(const Walk<2>& walk, size_t dense, const float* source, float* 
       const int64_t rows = std::min(kTile, height - top);
       for (int64_t left = 0; left < width; left += kTile) {
         const int64_t columns = std::min(kTile, width - left);
-        const float* const from = source + place.offset(kSource) + left * source_right;
-        float* const to = target + place.offset(kTarget) + left * target_right;
+        const T* const from = source + place.offset(kSource) + left * source_right;
+        T* const to = target + place.offset(kTarget) + left * target_right;
         for (int64_t r = 0; r < rows; ++r) {
           CopyRow(from + r * source_down, source_right, to + r * target_down, target_right,
                   columns);
@@ -82,7 +85,8 @@ void CopySquares(const Walk<2>& walk, size_t dense, const float* source, float* 
   });
 }
 
-void Copy(const Walk<2>& given, const float* source, float* target) {
+template <typename T>
+void Copy(const Walk<2>& given, const T* source, T* target) {
   if (SizeOf(given.shape) == 0) return;
   const Walk<2> walk = Join(given);
   const size_t dense = DenseDim(walk);
@@ -110,9 +114,8 @@ int64_t Enter(const Dims& shape, const Dims& begin, const Dims& step, const Dims
   return offset;
 }
 
-}  // namespace
-
-void Transpose(const View<const float>& x, const Dims& order, const View<float>& y) {
+template <typename T>
+void TransposeOf(const View<const T>& x, const Dims& order, const View<T>& y) {
   RELAYOUT_CHECK(order.size() == x.shape.size() && y.shape.size() == x.shape.size());
   const Dims strides = DenseStrides(x.shape);
   Dims source;
@@ -124,6 +127,29 @@ void Transpose(const View<const float>& x, const Dims& order, const View<float>&
   Copy({y.shape, {source, DenseStrides(y.shape)}}, x.data, y.data);
 }
 
+template <typename T>
+void SliceOf(const View<const T>& x, const Dims& begin, const Dims& step, const View<T>& y) {
+  Dims strides;
+  const int64_t offset = Enter(x.shape, begin, step, y.shape, strides);
+  Copy({y.shape, {strides, DenseStrides(y.shape)}}, x.data + offset, y.data);
+}
+
+template <typename T>
+void PasteInto(const View<const T>& y, const Dims& begin, const Dims& step, const View<T>& x) {
+  Dims strides;
+  const int64_t offset = Enter(x.shape, begin, step, y.shape, strides);
+  Copy({y.shape, {DenseStrides(y.shape), strides}}, y.data, x.data + offset);
+}
+
+}  // namespace
+
+void Transpose(const View<const float>& x, const Dims& order, const View<float>& y) {
+  TransposeOf(x, order, y);
+}
+void Transpose(const View<const int32_t>& x, const Dims& order, const View<int32_t>& y) {
+  TransposeOf(x, order, y);
+}
+
 Dims InverseOrder(const Dims& order) {
   Dims inverse = order;
   for (size_t d = 0; d < order.size(); ++d) {
@@ -133,15 +159,19 @@ Dims InverseOrder(const Dims& order) {
 }
 
 void Slice(const View<const float>& x, const Dims& begin, const Dims& step, const View<float>& y) {
-  Dims strides;
-  const int64_t offset = Enter(x.shape, begin, step, y.shape, strides);
-  Copy({y.shape, {strides, DenseStrides(y.shape)}}, x.data + offset, y.data);
+  SliceOf(x, begin, step, y);
+}
+void Slice(const View<const int32_t>& x, const Dims& begin, const Dims& step,
+           const View<int32_t>& y) {
+  SliceOf(x, begin, step, y);
 }
 
 void Paste(const View<const float>& y, const Dims& begin, const Dims& step, const View<float>& x) {
-  Dims strides;
-  const int64_t offset = Enter(x.shape, begin, step, y.shape, strides);
-  Copy({y.shape, {DenseStrides(y.shape), strides}}, y.data, x.data + offset);
+  PasteInto(y, begin, step, x);
+}
+void Paste(const View<const int32_t>& y, const Dims& begin, const Dims& step,
+           const View<int32_t>& x) {
+  PasteInto(y, begin, step, x);
 }
 
 void SliceGradient(const View<const float>& dy, const Dims& begin, const Dims& step,

@@ -7,7 +7,8 @@
 //   Slice(x f32[4,12], begin (0,4), step (1,1), y f32[4,4])           the second of a Split in
 //   three Paste(y f32[4,4], begin (0,4), step (1,1), x f32[4,12])           a part of a Concat
 //
-// Split is a Slice a result, Concat a Paste an input; each is the other one's backward.
+// Split is a Slice a result, Concat a Paste an input; each is the other one's backward. Integers
+// (ids, labels) have no gradient.
 #pragma once
 
 #include "relayout/spmd/tensor.h"
@@ -16,13 +17,18 @@ namespace relayout::kernels {
 
 // y's dim d is x's dim order[d]. @pre order is a permutation, y has that shape
 void Transpose(const View<const float>& x, const Dims& order, const View<float>& y);
+void Transpose(const View<const int32_t>& x, const Dims& order, const View<int32_t>& y);
 // The order that undoes `order`: Transpose's backward is a Transpose by it.
 Dims InverseOrder(const Dims& order);
 
 // y[i] = x[begin + i * step]. Steps may be negative. @pre all of these are in x
 void Slice(const View<const float>& x, const Dims& begin, const Dims& step, const View<float>& y);
+void Slice(const View<const int32_t>& x, const Dims& begin, const Dims& step,
+           const View<int32_t>& y);
 // x[begin + i * step] = y[i]; the rest of x stays.
 void Paste(const View<const float>& y, const Dims& begin, const Dims& step, const View<float>& x);
+void Paste(const View<const int32_t>& y, const Dims& begin, const Dims& step,
+           const View<int32_t>& x);
 // Slice's backward: zeros, and dy where it came from.
 void SliceGradient(const View<const float>& dy, const Dims& begin, const Dims& step,
                    const View<float>& dx);

@@ -60,4 +60,20 @@ void GatherGradient(const View<const float>& dy, const View<const int32_t>& ids,
   });
 }
 
+void OneHot(const View<const int32_t>& ids, size_t axis, int64_t class_begin, float on, float off,
+            const View<float>& y) {
+  const TableShape shape(y.shape, axis);
+  RELAYOUT_CHECK(ids.size() == shape.outer * shape.width);
+  ForRange(shape.outer, RowGrain(shape.rows * shape.width), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* const target = y.data + i * shape.rows * shape.width;
+      std::fill(target, target + shape.rows * shape.width, off);
+      for (int64_t c = 0; c < shape.width; ++c) {
+        const int64_t row = ids.data[i * shape.width + c] - class_begin;
+        if (row >= 0 && row < shape.rows) target[row * shape.width + c] = on;
+      }
+    }
+  });
+}
+
 }  // namespace relayout::kernels

@@ -15,16 +15,6 @@ bool Contains(const std::vector<int>& axes, int axis) {
   return std::ranges::find(axes, axis) != axes.end();
 }
 
-void TakeOut(Layout& tensor, const std::vector<int>& axes) {
-  LayoutSpec spec = tensor.spec();
-  for (std::vector<int>& cutting : spec.dim_axes) {
-    std::erase_if(cutting, [&axes](int axis) { return Contains(axes, axis); });
-  }
-  auto made = Layout::Create(std::move(spec));
-  RELAYOUT_CHECK(made.ok());
-  tensor = *std::move(made);
-}
-
 // The numbers, in the whole tensor, of a box's elements in order: nested loops of (count, stride)
 // around a first one, where loops that continue each other are one. Equal for equal sequences.
 struct Sequence {
@@ -99,6 +89,16 @@ std::vector<int> CuttingAxes(const Layout& tensor, size_t begin, size_t end) {
 
 std::vector<int> CuttingAxes(const Layout& tensor) {
   return CuttingAxes(tensor, 0, tensor.dim_count());
+}
+
+void TakeOut(Layout& tensor, const std::vector<int>& axes) {
+  LayoutSpec spec = tensor.spec();
+  for (std::vector<int>& cutting : spec.dim_axes) {
+    std::erase_if(cutting, [&axes](int axis) { return Contains(axes, axis); });
+  }
+  auto made = Layout::Create(std::move(spec));
+  RELAYOUT_CHECK(made.ok());
+  tensor = *std::move(made);
 }
 
 void TakeOut(OperatorLayout& layout, const std::vector<int>& axes) {

@@ -22,6 +22,8 @@ namespace relayout {
 // The axes that cut dims [begin, end) of a tensor, ascending.
 std::vector<int> CuttingAxes(const Layout& tensor, size_t begin, size_t end);
 std::vector<int> CuttingAxes(const Layout& tensor);
+// Takes these axes out of one tensor: what it has then is a term where they cut another.
+void TakeOut(Layout& tensor, const std::vector<int>& axes);
 // Takes these axes out of every tensor.
 void TakeOut(OperatorLayout& layout, const std::vector<int>& axes);
 // Takes out what cuts dims [begin, end) of a tensor.

@@ -51,15 +51,21 @@ Dims OrderOf(const Operator& op, size_t dim_count) {
 }
 
 Status CheckTranspose(const Graph& graph, const Operator& op) {
-  RELAYOUT_RETURN_IF_ERROR(ExpectFloats(graph, op));
+  RELAYOUT_RETURN_IF_ERROR(ExpectOneType(graph, op));
   const auto given = op.attributes.GetInts("dims");
   if (given && given->size() == graph.value(op.inputs[0]).shape.size()) return OkStatus();
   return RefuseAttribute(op, "dims", "the order of all dims");
 }
 
 Status TransposeForward(const ForwardCall& call) {
-  const View<const float> x = call.inputs[0]->f32();
-  kernels::Transpose(x, OrderOf(*call.at.op, x.shape.size()), call.outputs[0]->f32());
+  const Tensor& x = *call.inputs[0];
+  Tensor& y = *call.outputs[0];
+  const Dims order = OrderOf(*call.at.op, x.shape().size());
+  if (x.dtype() == DType::kInt32) {
+    kernels::Transpose(x.i32(), order, y.i32());
+  } else {
+    kernels::Transpose(x.f32(), order, y.f32());
+  }
   return OkStatus();
 }
 
