@@ -12,7 +12,7 @@ from typing import NamedTuple, Union
 
 from relayout import _core
 from relayout._arguments import StrPath, int64_of
-from relayout._dtypes import OF_SHORT_NAME
+from relayout._dtypes import OF_SHORT_NAME, numpy_dtype
 from relayout._errors import InputError
 from relayout._text import count
 
@@ -41,6 +41,12 @@ def _shape_of(shape: Sequence[int]) -> list[int]:
 
 def _cuts_of(cuts: Cuts) -> list[list[int]]:
     return [[int64_of("a cut", pieces) for pieces in tensor] for tensor in cuts]
+
+
+def _exact_float(number: numbers.Real | float) -> float:
+    if isinstance(number, numbers.Integral) and int(float(number)) != int(number):
+        raise InputError(f"{number} is no float64; make a constant of a numpy array")
+    return float(number)
 
 
 class Parameter(NamedTuple):
@@ -127,6 +133,21 @@ class Network:
         """
         return Network(self._graph.with_batch(int64_of("factor", factor)))
 
+    def with_loss(self, loss: str = "cross_entropy") -> Network:
+        """This network with a loss of its result behind it, as MindSpore's ``Model(net, loss_fn)``
+        has it: takes one more input, ``label``, and returns the loss.
+
+        Args:
+            loss: ``cross_entropy`` (nn.CrossEntropyLoss) or ``softmax_cross_entropy``
+                (nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")), of float32
+                [n, classes] against int32 [n]; or ``mean_squared_error`` (nn.MSELoss), of any
+                float32 against as many.
+
+        Raises:
+            InputError: The network does not return one such tensor; the message names its shape.
+        """
+        return Network(self._graph.with_loss(loss))
+
     def __str__(self) -> str:
         return self._graph.text()
 
@@ -137,18 +158,20 @@ class Network:
         )
 
 
-def read_mindir(path: StrPath) -> Network:
+def read_mindir(path: StrPath, *, constants: bool = False) -> Network:
     """Reads a network as ``mindspore.export(net, x, file_name="net", file_format="MINDIR")``
     writes it. Its weights are not read and may be missing.
 
     Args:
         path: The ``.mindir`` file, or a folder with one in it.
+        constants: Also read what constants hold (masks, positions). To lay a network out nobody
+            needs them.
 
     Raises:
         InputError: It cannot be read, or has control flow, shapes that are not fixed or operators
             that relayout does not know; the message names the file and the operator.
     """
-    return Network(_core.read_mindir(path))
+    return Network(_core.read_mindir(path, bool(constants)))
 
 
 class NetworkTensor:
@@ -209,7 +232,9 @@ class NetworkTensor:
             made = self._builder.apply(type, [self._tensor], {"other": other})
         else:
             fits = self.dtype.startswith(("float", "bfloat")) or float(other).is_integer()
-            number = self._builder.constant((), self._tensor.dtype if fits else "f32")
+            number = self._builder.number(
+                _exact_float(other), self._tensor.dtype if fits else "f32"
+            )
             made = self._builder.apply(type, [self._tensor, number], {})
         return NetworkTensor(self._builder, made)
 
@@ -280,9 +305,35 @@ class NetworkBuilder:
         )
 
     def constant(self, shape: Sequence[int], dtype: object = "float32") -> NetworkTensor:
-        """A tensor that is neither fed nor trained, such as a mask. What it holds does not
-        matter."""
+        """A tensor that is neither fed nor trained, such as a mask. What it holds is unknown, which
+        does not matter as long as the network is not run; see constant_of()."""
         return self._made(self._builder.constant(_shape_of(shape), _short_name(dtype)))
+
+    def constant_of(self, values: object, dtype: object = None) -> NetworkTensor:
+        """A tensor that is neither fed nor trained, with what it holds.
+
+        Args:
+            values: A number, or an array: what ``numpy.asarray`` takes.
+            dtype: None is the array's own; of a number float32.
+
+        Raises:
+            InputError: The type has no such number.
+            ImportError: An array is given, and numpy is not installed.
+        """
+        if isinstance(values, numbers.Real):
+            short_name = _short_name("float32" if dtype is None else dtype)
+            return self._made(self._builder.number(_exact_float(values), short_name))
+        import numpy
+
+        array = numpy.asarray(values)
+        if dtype is not None:
+            array = array.astype(numpy_dtype(OF_SHORT_NAME[_short_name(dtype)]))
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        return self._made(
+            self._builder.constant_of(
+                list(array.shape), _short_name(array.dtype.name), little.tobytes()
+            )
+        )
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -342,6 +393,18 @@ class NetworkBuilder:
     def sigmoid(self, x: NetworkTensor) -> NetworkTensor:
         return self.apply("Sigmoid", x)
 
+    def exp(self, x: NetworkTensor) -> NetworkTensor:
+        return self.apply("Exp", x)
+
+    def square(self, x: NetworkTensor) -> NetworkTensor:
+        return self.apply("Square", x)
+
+    def sqrt(self, x: NetworkTensor) -> NetworkTensor:
+        return self.apply("Sqrt", x)
+
+    def rsqrt(self, x: NetworkTensor) -> NetworkTensor:
+        return self.apply("Rsqrt", x)
+
     def cast(self, x: NetworkTensor, dtype: object) -> NetworkTensor:
         return self.apply("Cast", x, dtype=_short_name(dtype))
 
@@ -373,7 +436,7 @@ class NetworkBuilder:
 
     def one_hot(self, indices: NetworkTensor, depth: int) -> NetworkTensor:
         """[b, s] gives [b, s, depth]."""
-        on, off = self.constant(()), self.constant(())
+        on, off = self.constant_of(1), self.constant_of(0)
         return self.apply("OneHot", indices, on, off, depth=depth, axis=-1)
 
     def reshape(self, x: NetworkTensor, shape: Sequence[int]) -> NetworkTensor:
@@ -417,6 +480,23 @@ class NetworkBuilder:
 
     def concat(self, tensors: Sequence[NetworkTensor], axis: int) -> NetworkTensor:
         return self.apply("Concat", *tensors, axis=axis)
+
+    def cross_entropy(
+        self, logits: NetworkTensor, labels: NetworkTensor, ignored: int = -100
+    ) -> NetworkTensor:
+        """nn.CrossEntropyLoss: [n, classes] against numbers of classes [n] gives a number, the mean
+        over the rows whose label is not `ignored`."""
+        return self.apply(
+            "CrossEntropyLoss", logits, labels, reduction="mean", ignore_index=int(ignored)
+        )
+
+    def nll_loss(
+        self, log_probabilities: NetworkTensor, labels: NetworkTensor, ignored: int = -100
+    ) -> NetworkTensor:
+        """As cross_entropy(), of what log_softmax() gave."""
+        return self.apply(
+            "NLLLoss", log_probabilities, labels, reduction="mean", ignore_index=int(ignored)
+        )
 
     def softmax_cross_entropy(self, logits: NetworkTensor, labels: NetworkTensor) -> NetworkTensor:
         """SoftmaxCrossEntropyWithLogits: [n, classes] twice gives [n]."""

@@ -17,6 +17,7 @@
 #include "relayout/graph/builder.h"
 #include "relayout/graph/global_batch.h"
 #include "relayout/graph/mindir.h"
+#include "relayout/graph/training_loss.h"
 #include "relayout/infer/infer_strategy.h"
 #include "relayout/io/posix_file_system.h"
 
@@ -67,17 +68,21 @@ nb::list OperatorsOf(const Graph& graph) {
   return list;
 }
 
-std::shared_ptr<Graph> Read(nb::handle path) {
+std::shared_ptr<Graph> Read(nb::handle path, bool constants) {
   const std::string file = PathFromPython(path);
   return std::make_shared<Graph>(RunBriefly<Graph>([&] {
     const auto fs = NewPosixFileSystem();
-    return ReadMindir(*fs, file);
+    return ReadMindir(*fs, file, {.constants = constants});
   }));
 }
 
 std::shared_ptr<Graph> Larger(const Graph& graph, int64_t factor) {
   if (factor < 1) ThrowIfFailed(InvalidInput(Format("a batch {} times as large", factor)));
   return std::make_shared<Graph>(RunBriefly<Graph>([&] { return WithGlobalBatch(graph, factor); }));
+}
+
+std::shared_ptr<Graph> Trained(const Graph& graph, const std::string& loss) {
+  return std::make_shared<Graph>(ValueOrThrow(WithLoss(graph, ValueOrThrow(ParseLoss(loss)))));
 }
 
 // --- The builder --------------------------------------------------------------------------------
@@ -155,6 +160,16 @@ void BindBuilder(nb::module_& module) {
       .def("constant",
            [](Builder& self, const std::vector<int64_t>& shape, const std::string& dtype) {
              return self.Sound(self.net.Constant(ShapeOf(shape), DTypeOf(dtype)));
+           })
+      .def("constant_of",
+           [](Builder& self, const std::vector<int64_t>& shape, const std::string& dtype,
+              const nb::bytes& bytes) {
+             const std::string_view held(bytes.c_str(), bytes.size());
+             return self.Sound(self.net.Constant(ShapeOf(shape), DTypeOf(dtype), held));
+           })
+      .def("number",
+           [](Builder& self, double number, const std::string& dtype) {
+             return self.Sound(self.net.Number(number, DTypeOf(dtype)));
            })
       .def("apply",
            [](Builder& self, const std::string& type, const std::vector<NetworkTensor>& inputs,
@@ -251,7 +266,8 @@ void BindNetwork(nb::module_& module) {
       .def("inputs", &InputsOf)
       .def("parameters", &ParametersOf)
       .def("operators", &OperatorsOf)
-      .def("with_batch", &Larger);
+      .def("with_batch", &Larger)
+      .def("with_loss", &Trained);
   BindBuilder(module);
   nb::class_<InferredStrategy>(module, "InferredStrategy", "See relayout/infer/infer_strategy.h.")
       .def_prop_ro("stage_count", [](const InferredStrategy& self) { return self.stages.size(); })
@@ -259,7 +275,7 @@ void BindNetwork(nb::module_& module) {
       .def("strategy", &StrategyOf)
       .def("cuts", &CutsOf)
       .def("save", &Save, nb::arg("stage").none(), nb::arg("path"), nb::arg("overwrite"));
-  module.def("read_mindir", &Read, nb::arg("path"));
+  module.def("read_mindir", &Read, nb::arg("path"), nb::arg("constants"));
   module.def("infer_strategy", &Infer, nb::arg("graph"), nb::arg("options"));
 }
 

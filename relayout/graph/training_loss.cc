@@ -113,8 +113,8 @@ Result<Loss> ParseLoss(std::string_view text) {
 
 Result<Graph> WithLoss(const Graph& graph, Loss loss) {
   const LossFacts& facts = FactsOf(loss);
-  RELAYOUT_RETURN_IF_ERROR(CheckResult(graph, facts));
   RELAYOUT_RETURN_IF_ERROR(CheckInputs(graph));
+  RELAYOUT_RETURN_IF_ERROR(CheckResult(graph, facts));
   Graph trained = graph;
   const ValueId result = graph.results()[0];
   const ValueId label =

@@ -118,6 +118,48 @@ class Networks(Case):
         self.assertIn(" ClipByValue (", str(network))
         self.assertTrue(str(network).endswith("return #26.0 #29 #32\n"), str(network)[-40:])
 
+    def test_constants_with_values(self) -> None:
+        net = relayout.NetworkBuilder()
+        x = net.input("x", (2, 2))
+        self.assertEqual(repr(net.constant_of(0.5)), "<relayout.NetworkTensor float32[]>")
+        self.assertEqual(net.constant_of(3, "int64").dtype, "int64")
+        with self.assertRaisesRegex(relayout.InputError, "i8 has no number 300"):
+            net.constant_of(300, "int8")
+        with self.assertRaisesRegex(relayout.InputError, "is no float64"):
+            net.constant_of(2**53 + 1, "int64")
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest("needs numpy")
+        mask = net.constant_of(numpy.triu(numpy.full((2, 2), -1e4, numpy.float32), 1))
+        self.assertEqual((mask.dtype, mask.shape), ("float32", (2, 2)))
+        self.assertEqual((x + mask).shape, (2, 2))
+        for dtype in (numpy.float16, numpy.int32, numpy.bool_, ">i8"):
+            array = numpy.ones((3, 1), dtype)
+            self.assertEqual(net.constant_of(array).dtype, array.dtype.name)
+        self.assertEqual(net.constant_of([[1, 2]], "int32").shape, (1, 2))
+        self.assertEqual(net.constant_of(numpy.float64(1)).shape, ())
+
+    def test_losses(self) -> None:
+        net = relayout.NetworkBuilder()
+        x = net.input("x", (4, 10))
+        labels = net.input("labels", (4,), "int32")
+        for loss in (
+            net.cross_entropy(x, labels),
+            net.nll_loss(net.log_softmax(x), labels, ignored=-1),
+            net.reduce_mean(net.square(net.sqrt(net.exp(net.rsqrt(x))))),
+        ):
+            self.assertEqual(loss.shape, ())
+        network = tutorial()
+        trained = network.with_loss()
+        self.assertEqual(trained.inputs[-1], ("label", "int32", (32,)))
+        self.assertEqual(trained.operators[-1].type, "CrossEntropyLoss")
+        self.assertEqual(trained.operators[:-1], network.operators)
+        with self.assertRaisesRegex(relayout.InputError, "there is no loss 'l2'; there are"):
+            network.with_loss("l2")
+        with self.assertRaisesRegex(relayout.InputError, "an input 'label' of its own"):
+            trained.with_loss()
+
     def test_element_types(self) -> None:
         class Spelled:
             """As mindspore's and numpy's types are."""
