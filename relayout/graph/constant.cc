@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relayout/graph/constant.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "relayout/base/check.h"
@@ -118,6 +120,7 @@ ConstantBytes WithShape(const ConstantBytes& bytes, DType dtype, const Dims& bef
                         const Dims& after) {
   RELAYOUT_CHECK(before.size() == after.size());
   if (bytes == nullptr || before == after) return bytes;
+  if (SizeBytes(dtype, after).value_or(kMaxBytes + 1) > kMaxBytes) return nullptr;
   std::string values = *bytes;
   Dims shape = before;
   auto width = static_cast<size_t>(ElementSize(dtype));  // Of a slice of the dim.

@@ -86,8 +86,8 @@ Status MindirParameters::Read(const MindirParameter& parameter, std::span<std::b
   if (!file.ok()) return file.status().WithContext(context);
   if (place.size_bytes > (*file)->size_bytes() ||
       place.begin_bytes > (*file)->size_bytes() - place.size_bytes) {
-    return InvalidInput(Format("{}: {} would lie at bytes {} to {}, the file has {}", path, context,
-                               place.begin_bytes, place.begin_bytes + place.size_bytes,
+    return InvalidInput(Format("{}: {} would be the {} bytes from byte {} on; the file has {}",
+                               path, context, place.size_bytes, place.begin_bytes,
                                (*file)->size_bytes()));
   }
   return (*file)->ReadAt(place.begin_bytes, target).WithContext(context);

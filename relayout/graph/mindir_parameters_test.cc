@@ -79,9 +79,10 @@ TEST(MindirParametersTest, LieBesideTheFile) {
   EXPECT_THAT(TextOf(*weights, "w"), HasSubstr("folder/net_variables/data_0"));
   EXPECT_THAT(TextOf(*weights, "w"), HasSubstr("parameter 'w'"));
   fs.SetFile("folder/net_variables/data_0", "....8 bytes");
-  EXPECT_EQ(TextOf(*weights, "w"),
-            "folder/net_variables/data_0: parameter 'w' would lie at bytes 4 to 12, the file has "
-            "11");
+  EXPECT_EQ(
+      TextOf(*weights, "w"),
+      "folder/net_variables/data_0: parameter 'w' would be the 8 bytes from byte 4 on; the file "
+      "has 11");
   fs.SetFile("folder/net_variables/data_0", "....8 bytes.");
   EXPECT_EQ(TextOf(*weights, "w"), "8 bytes.");
 }

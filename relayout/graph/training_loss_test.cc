@@ -7,8 +7,11 @@
 #include <string>
 #include <utility>
 
+#include "relayout/format/testing.h"
 #include "relayout/graph/builder.h"
 #include "relayout/graph/global_batch.h"
+#include "relayout/graph/mindir.h"
+#include "relayout/io/memory_file_system.h"
 
 namespace relayout {
 namespace {
@@ -53,6 +56,25 @@ TEST(TrainingLoss, StandsBehindTheNetwork) {
     const auto grown = WithGlobalBatch(*trained, 4);
     ASSERT_TRUE(grown.ok()) << grown.status().message();
     EXPECT_EQ(grown->value(grown->inputs().back()).shape[0], 128);
+  }
+}
+
+// As long as its sentences are many, so that a length alone does not tell the batch.
+TEST(TrainingLoss, IsDealtToMicroBatchesWithTheNetwork) {
+  MemoryFileSystem fs;
+  fs.SetFile("gpt.mindir", testing_support::ReadTestData("spmd/gpt.mindir"));
+  const auto graph = ReadMindir(fs, "gpt.mindir", {.constants = true});
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  const auto trained = WithLoss(*graph, Loss::kCrossEntropy);
+  ASSERT_TRUE(trained.ok()) << trained.status().message();
+  const auto dealt = WithMicroBatches(*trained, 4);
+  ASSERT_TRUE(dealt.ok()) << dealt.status().message();
+  EXPECT_EQ(dealt->value(dealt->inputs()[0]).shape, (Dims{2, 8}));
+  EXPECT_EQ(dealt->value(dealt->inputs()[1]).shape, (Dims{16}));
+  for (size_t id = 0; id < dealt->values().size(); ++id) {
+    if (dealt->values()[id].role != ValueRole::kConstant) continue;
+    EXPECT_EQ(dealt->values()[id].shape, (Dims{8, 8}));
+    EXPECT_EQ(dealt->values()[id].bytes, graph->values()[id].bytes);
   }
 }
 
