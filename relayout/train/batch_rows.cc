@@ -50,7 +50,7 @@ Result<BatchRows> BatchRows::Create(int64_t row_count, const BatchOptions& optio
   const int64_t rest = whole ? row_count % *whole : row_count;
   const int64_t batch_count = full_count + (!options.drop_remainder && rest > 0 ? 1 : 0);
   if (batch_count == 0) {
-    return InvalidInput(Format("{} do not make one batch of {}; take a smaller batch_size",
+    return InvalidInput(Format("{}: too few for a batch of {}; take a smaller batch_size",
                                Count(row_count, "row"), BatchText(options)));
   }
   RELAYOUT_RETURN_IF_ERROR(CheckLastRows(row_count, rest, options));

@@ -53,13 +53,13 @@ TEST(BatchRows, TellsWhatIsWrong) {
   EXPECT_EQ(Text(10, Options(1, true, 2, -1)),
             "shard_id = -1, but num_shards = 2; they are counted from 0");
   EXPECT_EQ(Text(10, Options(16, true)),
-            "10 rows do not make one batch of 16 rows; take a smaller batch_size");
+            "10 rows: too few for a batch of 16 rows; take a smaller batch_size");
   EXPECT_EQ(Text(10, Options(4, true, 4)),
-            "10 rows do not make one batch of 4 rows x 4 shards; take a smaller batch_size");
+            "10 rows: too few for a batch of 4 rows x 4 shards; take a smaller batch_size");
   EXPECT_EQ(Text(0, Options(4, false)),
-            "0 rows do not make one batch of 4 rows; take a smaller batch_size");
+            "0 rows: too few for a batch of 4 rows; take a smaller batch_size");
   EXPECT_EQ(Text(10, Options(int64_t{1} << 62, true, 4)),
-            "10 rows do not make one batch of 4611686018427387904 rows x 4 shards; take a smaller "
+            "10 rows: too few for a batch of 4611686018427387904 rows x 4 shards; take a smaller "
             "batch_size");
   EXPECT_EQ(Text(10, Options(1, false, 4)),
             "10 rows: batches of 1 row x 4 shards leave 2, which 4 shards cannot divide equally; "
