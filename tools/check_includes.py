@@ -4,7 +4,8 @@
 
 The layers are the relayout_module() lines of relayout/CMakeLists.txt: a folder of relayout/ may
 include itself and the DEPS of its line, and what those may include. A *_test.cc may also include
-the TEST_DEPS. cli, tests, fuzz, benchmarks and python stand above and may include every module.
+the TEST_DEPS. cli, tests, fuzz, benchmarks, examples and python stand above and may include every
+module.
 
 Also checked: each third-party header is included by the one module that owns it; the modules that
 are pure include nothing of the operating system, of threads or of clocks; each header says
@@ -20,14 +21,14 @@ import sys
 CHAIN_LIMIT = 10
 
 # Who stands above the modules.
-TOP_FOLDERS = ("cli", "tests", "fuzz", "benchmarks", "python")
+TOP_FOLDERS = ("cli", "tests", "fuzz", "benchmarks", "examples", "python")
 
 # Third-party header (as a pattern) -> the folders that own it. "test" is any *_test.cc.
 THIRD_PARTY = {
     r"fmt/.*": {"base"},
     r"xxhash\.h|isa-l/.*|isa-l\.h": {"base"},
     r"simdjson\.h": {"format"},
-    r"CLI/.*": {"cli", "benchmarks"},
+    r"CLI/.*": {"cli", "benchmarks", "examples"},
     r"mpi\.h": {"mpi"},
     r"(oneapi/)?dnnl.*": {"spmd", "benchmarks"},
     r"(eigen3/)?Eigen/.*": {"benchmarks"},
