@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "relayout/base/text.h"
+#include "relayout/infer/infer_strategy.h"
 
 namespace relayout {
 

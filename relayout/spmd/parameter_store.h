@@ -12,12 +12,14 @@
 
 #include "relayout/base/dims.h"
 #include "relayout/base/status.h"
-#include "relayout/infer/infer_strategy.h"
+#include "relayout/layout/box.h"
 #include "relayout/layout/layout.h"
 #include "relayout/spmd/rank_place.h"
 #include "relayout/spmd/tensor.h"
 
 namespace relayout {
+
+struct InferredStrategy;  // infer_strategy.h
 
 struct ParameterShard {
   std::string name;

@@ -8,6 +8,7 @@
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
 #include "relayout/comm/all_reduce.h"
+#include "relayout/infer/infer_strategy.h"
 #include "relayout/spmd/kernels/elementwise.h"
 #include "relayout/spmd/redistribute.h"
 

@@ -7,6 +7,7 @@
 
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
+#include "relayout/infer/infer_strategy.h"
 
 namespace relayout {
 namespace {

@@ -42,13 +42,14 @@
 #include "relayout/base/dtype.h"
 #include "relayout/base/status.h"
 #include "relayout/graph/graph.h"
-#include "relayout/infer/infer_strategy.h"
 #include "relayout/spmd/operator_kernel.h"
 #include "relayout/spmd/parameter_store.h"
 #include "relayout/spmd/rank_place.h"
 #include "relayout/spmd/redistribute.h"
 
 namespace relayout {
+
+struct InferredStrategy;  // infer_strategy.h
 
 struct ProgramPlan {
   static constexpr int kNone = -1;

@@ -9,7 +9,10 @@
 
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
+#include "relayout/infer/infer_strategy.h"
+#include "relayout/spmd/parameter_store.h"
 #include "relayout/spmd/pipeline_schedule.h"
+#include "relayout/spmd/program.h"
 
 namespace relayout {
 namespace {
@@ -77,6 +80,8 @@ void CopyInto(std::string_view bytes, Tensor& tensor) {
 
 StageRunner::StageRunner(const StageRunnerRequest& request, std::unique_ptr<Program> program)
     : request_(request), program_(std::move(program)) {}
+
+StageRunner::~StageRunner() = default;
 
 Result<std::unique_ptr<StageRunner>> StageRunner::Create(const StageRunnerRequest& request,
                                                          ParameterStore& parameters) {

@@ -25,12 +25,15 @@
 
 #include "relayout/base/status.h"
 #include "relayout/comm/comm.h"
-#include "relayout/spmd/parameter_store.h"
-#include "relayout/spmd/program.h"
 #include "relayout/spmd/rank_place.h"
 #include "relayout/spmd/tensor.h"
 
 namespace relayout {
+
+class ParameterStore;     // parameter_store.h
+class Program;            // program.h
+struct InferredStrategy;  // infer_strategy.h
+struct RankContext;       // operator_kernel.h
 
 struct StageRunnerRequest {
   const InferredStrategy* network = nullptr;
@@ -51,6 +54,8 @@ class StageRunner {
   // The network and `parameters` must outlive it. Fails as Program::Create does.
   static Result<std::unique_ptr<StageRunner>> Create(const StageRunnerRequest& request,
                                                      ParameterStore& parameters);
+
+  ~StageRunner();
 
   // Collective among all ranks. `inputs` in the order of the network's; those that this stage does
   // not read may be null. Fails, before anything is sent, when one has another type or shape than

@@ -6,7 +6,11 @@
 
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
+#include "relayout/infer/infer_strategy.h"
+#include "relayout/spmd/parameter_store.h"
+#include "relayout/spmd/stage_runner.h"
 #include "relayout/train/initializer.h"
+#include "relayout/train/optimizer.h"
 
 namespace relayout {
 namespace {
@@ -56,10 +60,18 @@ Status CheckOptions(const ModelOptions& options, int rank_count) {
 
 }  // namespace
 
+struct Model::Predictor {
+  std::vector<TensorType> inputs;
+  std::shared_ptr<const InferredStrategy> strategy;
+  std::unique_ptr<StageRunner> runner;
+};
+
 Model::Model(Comm& comm, ModelOptions options)
     : comm_(comm),
       options_(std::move(options)),
       place_(RankPlace::Of(comm.rank(), comm.size(), options_.parallel.stage_count)) {}
+
+Model::~Model() = default;
 
 Result<std::unique_ptr<Model>> Model::Create(Comm& comm, ModelOptions options) {
   RELAYOUT_RETURN_IF_ERROR(CheckOptions(options, comm.size()));

@@ -39,14 +39,18 @@
 #include "relayout/comm/comm.h"
 #include "relayout/graph/builder.h"
 #include "relayout/graph/training_loss.h"
-#include "relayout/infer/infer_strategy.h"
-#include "relayout/spmd/parameter_store.h"
-#include "relayout/spmd/stage_runner.h"
+#include "relayout/infer/infer_options.h"
+#include "relayout/spmd/tensor.h"
 #include "relayout/train/callback.h"
 #include "relayout/train/dataset.h"
-#include "relayout/train/optimizer.h"
+#include "relayout/train/optimizer_options.h"
 
 namespace relayout {
+
+class Optimizer;          // optimizer.h
+class ParameterStore;     // parameter_store.h
+class StageRunner;        // stage_runner.h
+struct InferredStrategy;  // infer_strategy.h
 
 // Writes a network down for inputs; what it returns are its results. Called again for other shapes.
 using NetworkFunction = std::function<std::vector<NetworkTensor>(
@@ -77,6 +81,7 @@ class Model {
  public:
   // `comm` must outlive it. Fails where options contradict each other.
   static Result<std::unique_ptr<Model>> Create(Comm& comm, ModelOptions options);
+  ~Model();
 
   // Each of the following is collective among all ranks, and fails on all of them when it fails on
   // one; afterwards the Comm is good for nothing but its end, unless the message came before
@@ -117,12 +122,7 @@ class Model {
   Result<float> TrainStep(const std::vector<Tensor>& batch, int64_t step);
   Result<StageRunner*> PredictorFor(const std::vector<TensorType>& inputs);
 
-  // A network compiled for asking.
-  struct Predictor {
-    std::vector<TensorType> inputs;
-    std::shared_ptr<const InferredStrategy> strategy;
-    std::unique_ptr<StageRunner> runner;
-  };
+  struct Predictor;  // A network compiled for asking.
 
   Comm& comm_;
   ModelOptions options_;

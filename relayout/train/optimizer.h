@@ -20,21 +20,11 @@
 #include <vector>
 
 #include "relayout/base/status.h"
-#include "relayout/spmd/optimizers/optimizer.h"
 #include "relayout/spmd/parameter_store.h"
 #include "relayout/train/model_state.h"
+#include "relayout/train/optimizer_options.h"
 
 namespace relayout {
-
-struct OptimizerOptions {
-  std::string type = "sgd";  // sgd, momentum or adam.
-  float learning_rate = 0.01F;
-  float weight_decay = 0;
-  float loss_scale = 1;  // Gradients come this many times too large (MindSpore: loss_scale).
-  SgdOptions sgd = {};
-  MomentumOptions momentum = {};
-  AdamOptions adam = {};
-};
 
 class Optimizer {
  public:

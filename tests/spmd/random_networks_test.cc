@@ -18,8 +18,10 @@
 #include "relayout/graph/global_batch.h"
 #include "relayout/graph/training_loss.h"
 #include "relayout/infer/assignment.h"
+#include "relayout/infer/infer_strategy.h"
 #include "relayout/infer/operator_rule.h"
 #include "relayout/spmd/kernels/threads.h"
+#include "relayout/spmd/parameter_store.h"
 #include "relayout/spmd/stage_runner.h"
 #include "tests/oracle/random.h"
 
