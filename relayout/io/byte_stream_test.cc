@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +19,7 @@ std::string Gzip(std::string_view text) { return GzipCompress(std::as_bytes(std:
 
 std::string Numbers(int count) {
   std::string text;
-  for (int i = 0; i < count; ++i) text += Format("{} ", i * i);
+  for (uint32_t i = 0; i < static_cast<uint32_t>(count); ++i) text += Format("{} ", i * i);
   return text;
 }
 

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "relayout/base/gzip.h"
 #include "relayout/base/text.h"
@@ -98,7 +100,7 @@ TEST(IdxFile, DamagedGzipIsSeen) {
 TEST(IdxFile, LargeFilesGrowInSteps) {
   IdxArray array;
   array.shape = {3, 1000, 1300};
-  for (int i = 0; i < 3'900'000; ++i) array.values.push_back(static_cast<uint8_t>(i * i >> 7));
+  for (uint32_t i = 0; i < 3'900'000; ++i) array.values.push_back(static_cast<uint8_t>(i * i >> 7));
   const auto plain = ReadIdx(MemoryFile("f", IdxBytes(array)), 3);
   const auto gzip = ReadIdx(MemoryFile("f", Gzip(IdxBytes(array))), 3);
   EXPECT_TRUE(plain.ok() && *plain == array);
