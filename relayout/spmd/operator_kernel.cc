@@ -20,7 +20,7 @@ const std::map<std::string_view, OperatorKernel>& Table() {
     for (const auto& family :
          {ArithmeticKernels(), DropoutKernels(), ElementKernels(), LookupKernels(), LossKernels(),
           MatrixKernels(), NormalizationKernels(), PieceKernels(), ReductionKernels(),
-          ShapeKernels()}) {
+          ShapeKernels(), TriangleKernels()}) {
       for (const OperatorKernel& kernel : family) {
         RELAYOUT_CHECK(made.emplace(kernel.type, kernel).second);
       }

@@ -106,8 +106,8 @@ struct OperatorKernel {
   // What backward reads, so that the rest need not be kept: bit i for input i, output i.
   uint32_t reads_inputs = ~uint32_t{0};
   uint32_t reads_outputs = ~uint32_t{0};
-  // Output 0 may lie in the memory of input 0 (if that has its shape), and input 0's gradient in
-  // that of output 0's.
+  // Output 0 may be input 0's tensor (if that has its shape, and backward does not read it), and
+  // input 0's gradient that of output 0.
   bool in_place = false;
   // forward gives the outputs whole, having added up by RankContext::Sum what PartialAxesOfOutput
   // says: nobody is to add them up once more. Gradients of inputs are terms as ever.

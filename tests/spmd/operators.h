@@ -125,6 +125,13 @@ inline bool HaveSameBytes(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && std::ranges::equal(a.bytes(), b.bytes());
 }
 
+// A kernel's answer to an operator on inputs of these types: OK, or why there is none.
+inline Status KernelStatus(const std::string& type, const std::string& inputs,
+                           Attributes attributes = {}) {
+  const OneOperator one({type, inputs, std::move(attributes)});
+  return KernelOf(one.graph(), one.op()).status();
+}
+
 // --- Running ------------------------------------------------------------------------------------
 
 // Of each input or output a tensor; a null pointer where there is none.

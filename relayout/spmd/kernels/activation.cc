@@ -12,6 +12,9 @@ namespace {
 using Input = View<const float>;
 using Output = View<float>;
 
+constexpr float kRootHalf = 0.70710678F;
+constexpr float kRootOfInversePi = 0.56418958F;
+
 void ApplyTo(Function function, const Input& x, const Output& y) {
   RELAYOUT_CHECK(x.shape == y.shape);
   Apply(function, x.size(), x.data, y.data);
@@ -56,6 +59,16 @@ void GeLUGradient(const Input& x, const Input& dy, const Output& dx) {
   ApplyGradientTo(Function::kGelu, x, dy, dx);
 }
 
+void GeLUByErf(const Input& x, const Output& y) {
+  Each(x, y, [](float value) { return value / 2 * (1 + std::erf(value * kRootHalf)); });
+}
+void GeLUByErfGradient(const Input& x, const Input& dy, const Output& dx) {
+  EachGradient(x, dy, dx, [](float value, float gradient) {
+    const float density = std::exp(-value * value / 2) * kRootHalf * kRootOfInversePi;
+    return gradient * ((1 + std::erf(value * kRootHalf)) / 2 + value * density);
+  });
+}
+
 void SiLU(const Input& x, const Output& y) { ApplyTo(Function::kSilu, x, y); }
 void SiLUGradient(const Input& x, const Input& dy, const Output& dx) {
   ApplyGradientTo(Function::kSilu, x, dy, dx);
@@ -98,6 +111,32 @@ void RsqrtGradient(const Input& y, const Input& dy, const Output& dx) {
 void Exp(const Input& x, const Output& y) { ApplyTo(Function::kExp, x, y); }
 void ExpGradient(const Input& y, const Input& dy, const Output& dx) {
   EachGradient(y, dy, dx, [](float power, float gradient) { return power * gradient; });
+}
+
+void Log(const Input& x, const Output& y) {
+  Each(x, y, [](float value) { return std::log(value); });
+}
+void LogGradient(const Input& x, const Input& dy, const Output& dx) {
+  EachGradient(x, dy, dx, [](float value, float gradient) { return gradient / value; });
+}
+
+void Erf(const Input& x, const Output& y) {
+  Each(x, y, [](float value) { return std::erf(value); });
+}
+void ErfGradient(const Input& x, const Input& dy, const Output& dx) {
+  EachGradient(x, dy, dx, [](float value, float gradient) {
+    return gradient * 2 * kRootOfInversePi * std::exp(-value * value);
+  });
+}
+
+void Pow(const Input& x, float exponent, const Output& y) {
+  Each(x, y, [exponent](float value) { return std::pow(value, exponent); });
+}
+void PowGradient(const Input& x, float exponent, const Input& dy, const Output& dx) {
+  EachGradient(x, dy, dx, [exponent](float value, float gradient) {
+    // Not 0 * infinity, at 0.
+    return exponent == 0 ? 0 : gradient * exponent * std::pow(value, exponent - 1);
+  });
 }
 
 }  // namespace relayout::kernels

@@ -20,6 +20,17 @@ double NaiveGelu(double x) {
   return x / 2 * (1 + std::tanh(kRoot * (x + 0.044715 * x * x * x)));
 }
 
+double NaiveGeluByErf(double x) { return x / 2 * (1 + std::erf(x / std::sqrt(2.0))); }
+
+template <int kExponent>
+void PowOf(const View<const float>& x, const View<float>& y) {
+  Pow(x, kExponent, y);
+}
+template <int kExponent>
+void PowGradientOf(const View<const float>& x, const View<const float>& dy, const View<float>& dx) {
+  PowGradient(x, kExponent, dy, dx);
+}
+
 struct Row {
   const char* name;
   void (*forward)(const View<const float>&, const View<float>&);
@@ -31,6 +42,7 @@ struct Row {
 const Row kRows[] = {
     {"ReLU", ReLU, ReLUGradient, true, [](double x) { return std::fmax(x, 0); }},
     {"GeLU", GeLU, GeLUGradient, false, NaiveGelu},
+    {"GeLUByErf", GeLUByErf, GeLUByErfGradient, false, NaiveGeluByErf},
     {"SiLU", SiLU, SiLUGradient, false, [](double x) { return x * NaiveSigmoid(x); }},
     {"Tanh", Tanh, TanhGradient, true, [](double x) { return std::tanh(x); }},
     {"Sigmoid", Sigmoid, SigmoidGradient, true, NaiveSigmoid},
@@ -38,6 +50,11 @@ const Row kRows[] = {
     {"Sqrt", Sqrt, SqrtGradient, true, [](double x) { return std::sqrt(x); }, 6.5},
     {"Rsqrt", Rsqrt, RsqrtGradient, true, [](double x) { return 1 / std::sqrt(x); }, 6.5},
     {"Exp", Exp, ExpGradient, true, [](double x) { return std::exp(x); }, -3},
+    {"Log", Log, LogGradient, false, [](double x) { return std::log(x); }, 6.5},
+    {"Erf", Erf, ErfGradient, false, [](double x) { return std::erf(x); }},
+    {"Pow 3", PowOf<3>, PowGradientOf<3>, false, [](double x) { return x * x * x; }},
+    {"Pow -2", PowOf<-2>, PowGradientOf<-2>, false, [](double x) { return 1 / x / x; }, 7},
+    {"Pow 0", PowOf<0>, PowGradientOf<0>, false, [](double) { return 1.0; }},
 };
 
 TEST(Activation, EqualsLoopsAndDifferences) {

@@ -180,4 +180,24 @@ void SliceGradient(const View<const float>& dy, const Dims& begin, const Dims& s
   Paste(dy, begin, step, dx);
 }
 
+void TakeTriangle(const View<const float>& x, Triangle triangle, int64_t diagonal,
+                  int64_t row_begin, const View<float>& y) {
+  RELAYOUT_CHECK(x.shape.size() >= 2 && x.shape == y.shape);
+  const int64_t rows = x.shape[x.shape.size() - 2];
+  const int64_t columns = x.shape[x.shape.size() - 1];
+  if (x.size() == 0) return;
+  ForRange(x.size() / columns, RowGrain(columns), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      // The first column that is not on or below the diagonal, or the first on or above it.
+      const bool is_lower = triangle == Triangle::kLower;
+      const int64_t on = row_begin + i % rows + diagonal;
+      const int64_t split = std::clamp<int64_t>(is_lower ? on + 1 : on, 0, columns);
+      const float* const source = x.data + i * columns;
+      float* const target = y.data + i * columns;
+      if (source != target) std::copy(source, source + columns, target);
+      std::fill(target + (is_lower ? split : 0), target + (is_lower ? columns : split), 0.0F);
+    }
+  });
+}
+
 }  // namespace relayout::kernels

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operators that only move elements: Transpose, Split, Concat, StridedSlice. Reshape, Flatten,
-// ExpandDims and Squeeze need none: they are View::Reshaped.
+// Operators that only move elements: Transpose, Split, Concat, StridedSlice; and those that leave
+// some out, Tril and Triu. Reshape, Flatten, ExpandDims and Squeeze need none: they are
+// View::Reshaped.
 //
 //   Transpose(x f32[16,128,8,64], (0,2,1,3), y f32[16,8,128,64])
 //   Slice(x f32[4,12], begin (0,4), step (1,1), y f32[4,4])           the second of a Split in
@@ -32,5 +33,12 @@ void Paste(const View<const int32_t>& y, const Dims& begin, const Dims& step,
 // Slice's backward: zeros, and dy where it came from.
 void SliceGradient(const View<const float>& dy, const Dims& begin, const Dims& step,
                    const View<float>& dx);
+
+// Of the matrices that the last two dims are, what is on and below a diagonal (or on and above it);
+// zeros elsewhere. The diagonal number d goes through row 0 at column d. On shards: x's first row
+// is number row_begin of the whole; its columns are whole. y may be x. Backward is the same of dy.
+enum class Triangle : uint8_t { kLower, kUpper };
+void TakeTriangle(const View<const float>& x, Triangle triangle, int64_t diagonal,
+                  int64_t row_begin, const View<float>& y);
 
 }  // namespace relayout::kernels

@@ -120,5 +120,47 @@ TEST(SliceDeathTest, RefusesWhatIsOutside) {
   EXPECT_DEATH(Slice(x.f32(), {1}, {-1}, y.f32()), "begin");
 }
 
+TEST(Integers, MoveAsFloatsDo) {
+  Tensor x(DType::kInt32, {3, 4});
+  for (int64_t i = 0; i < x.size(); ++i) x.i32().data[i] = INT32_MAX - static_cast<int32_t>(i);
+  Tensor turned(DType::kInt32, {4, 3});
+  Transpose(x.i32(), {1, 0}, turned.i32());
+  EXPECT_EQ(turned.i32().data[1 * 3 + 2], INT32_MAX - 9);
+  Tensor part(DType::kInt32, {2, 2});
+  Slice(x.i32(), {1, 3}, {1, -2}, part.i32());
+  EXPECT_EQ(part.i32().data[0], INT32_MAX - 7);
+  EXPECT_EQ(part.i32().data[3], INT32_MAX - 9);
+  Tensor back(DType::kInt32, {3, 4});
+  Paste(part.i32(), {1, 3}, {1, -2}, back.i32());
+  EXPECT_EQ(back.i32().data[1 * 4 + 3], INT32_MAX - 7);
+  EXPECT_EQ(back.i32().data[2 * 4 + 1], INT32_MAX - 9);
+  EXPECT_EQ(back.i32().data[0], 0);
+}
+
+TEST(TakeTriangle, EqualsLoops) {
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    oracle::Random random(seed);
+    const Array x =
+        RandomArray(random, RandomShape(random, static_cast<size_t>(random.Between(2, 3)), 6));
+    const auto triangle = random.OneIn(2) ? Triangle::kLower : Triangle::kUpper;
+    const int64_t diagonal = random.Between(-7, 7);
+    const int64_t row_begin = random.Below(3);
+    Array want = x;
+    want.ForEach([&](const Dims& index) {
+      const int64_t row = row_begin + index[index.size() - 2];
+      const int64_t beyond = index[index.size() - 1] - row - diagonal;
+      const bool is_kept = triangle == Triangle::kLower ? beyond <= 0 : beyond >= 0;
+      if (!is_kept) want.at(index) = 0;
+    });
+    Tensor y = Unwritten(x.shape);
+    TakeTriangle(ToTensor(x).f32(), triangle, diagonal, row_begin, y.f32());
+    ExpectNear(y, want, 0);
+    Tensor in_place = ToTensor(x);
+    TakeTriangle(in_place.f32(), triangle, diagonal, row_begin, in_place.f32());
+    ExpectNear(in_place, want, 0);
+  }
+}
+
 }  // namespace
 }  // namespace relayout::kernels

@@ -129,5 +129,32 @@ TEST(Gather, IsTheSameBitsOnThreads) {
   }
 }
 
+TEST(OneHot, EqualsLoops) {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    SCOPED_TRACE(seed);
+    oracle::Random random(seed);
+    const Dims shape = RandomShape(random, static_cast<size_t>(random.Between(1, 3)), 4);
+    const auto axis = static_cast<size_t>(random.Below(std::ssize(shape)));
+    const int64_t class_begin = random.Below(3);
+    Dims ids_shape;
+    for (size_t d = 0; d < shape.size(); ++d) {
+      if (d != axis) ids_shape.push_back(shape[d]);
+    }
+    Tensor ids(DType::kInt32, ids_shape);
+    for (int32_t& id : ids.i32().elements()) id = static_cast<int32_t>(random.Between(-1, 6));
+    Array want = Array::Zeros(shape);
+    want.ForEach([&](const Dims& index) {
+      int64_t offset = 0;
+      for (size_t d = 0; d < shape.size(); ++d) {
+        if (d != axis) offset = offset * shape[d] + index[d];
+      }
+      want.at(index) = ids.i32().data[offset] == class_begin + index[axis] ? 2 : -3;
+    });
+    Tensor y = Unwritten(shape);
+    OneHot(ids.i32(), axis, class_begin, 2, -3, y.f32());
+    ExpectNear(y, want, 0);
+  }
+}
+
 }  // namespace
 }  // namespace relayout::kernels

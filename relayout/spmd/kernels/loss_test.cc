@@ -131,5 +131,43 @@ TEST(SoftmaxCrossEntropy, OfIgnoredRowsAloneIsNoNumber) {
                                              log_probabilities.f32())));
 }
 
+// -the sum of labels * log softmax, of each row.
+Array NaiveLossOfRows(const Array& logits, const Array& labels) {
+  Array loss = Array::Zeros({logits.shape[0]});
+  for (int64_t row = 0; row < logits.shape[0]; ++row) {
+    double sum = 0;
+    for (int64_t c = 0; c < logits.shape[1]; ++c) sum += std::exp(logits.at({row, c}));
+    for (int64_t c = 0; c < logits.shape[1]; ++c) {
+      loss.at({row}) -= labels.at({row, c}) * (logits.at({row, c}) - std::log(sum));
+    }
+  }
+  return loss;
+}
+
+TEST(SoftmaxCrossEntropyOfRows, EqualsLoopsAndDifferences) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    SCOPED_TRACE(seed);
+    oracle::Random random(seed);
+    const Array logits = RandomArray(random, RandomShape(random, 2, 8), 5);
+    Array labels = RandomArray(random, logits.shape, 0.5, 0.5);
+    // They add up to 1: otherwise what is given is not the gradient.
+    for (int64_t row = 0; row < logits.shape[0]; ++row) {
+      double sum = 0;
+      for (int64_t c = 0; c < logits.shape[1]; ++c) sum += labels.at({row, c});
+      for (int64_t c = 0; c < logits.shape[1]; ++c) labels.at({row, c}) /= sum;
+    }
+    Tensor loss = Unwritten({logits.shape[0]});
+    Tensor gradient = ToTensor(logits);
+    SoftmaxCrossEntropyOfRows(gradient.f32(), ToTensor(labels).f32(), loss.f32(), gradient.f32());
+    ExpectNear(loss, NaiveLossOfRows(logits, labels), 1e-6);
+    const Operator64 naive = [&](const std::vector<Array>& inputs) {
+      return NaiveLossOfRows(inputs[0], labels);
+    };
+    Array dy = Array::Zeros({logits.shape[0]});
+    for (double& value : dy.values) value = 1;
+    ExpectNear(gradient, DifferenceGradient(naive, {logits}, dy, 0), 1e-6);
+  }
+}
+
 }  // namespace
 }  // namespace relayout::kernels

@@ -11,14 +11,17 @@ using testing::ExpectSameOnPieces;
 using testing::OperatorCase;
 
 TEST(ElementOperators, OnPiecesAreAsOnWholes) {
-  for (const std::string type : {"Exp", "GeLU", "Identity", "Neg", "ReLU", "Rsqrt", "SiLU",
-                                 "Sigmoid", "Sqrt", "Square", "StopGradient", "Tanh"}) {
-    const bool wants_positive = type == "Rsqrt" || type == "Sqrt";
+  for (const std::string type :
+       {"Erf", "Exp", "GeLU", "GeluExt", "Identity", "Log", "Neg", "ReLU", "Rsqrt", "SiLU",
+        "Sigmoid", "Sqrt", "Square", "StopGradient", "Tanh"}) {
+    const bool wants_positive = type == "Rsqrt" || type == "Sqrt" || type == "Log";
     const double lowest = wants_positive ? 0.5 : -2;
     ExpectSameOnPieces({.type = type, .inputs = "f32[8,6]", .lowest = lowest});
     ExpectSameOnPieces({.type = type, .inputs = "f32[2,3,4]", .lowest = lowest});
   }
   ExpectSameOnPieces({"GeluExt", "f32[8,4]", {{"approximate", std::string("tanh")}}});
+  ExpectSameOnPieces({"Pow", "f32[8,6]", {{"exponent", int64_t{3}}}});
+  ExpectSameOnPieces({"PowTensorScalar", "f32[4,2,3]", {{"exponent", 2.5}}, 1, 0.5});
 }
 
 TEST(ElementOperators, CastOnPiecesIsAsOnWholes) {

@@ -19,5 +19,6 @@ std::vector<OperatorKernel> NormalizationKernels();  // Softmax, LayerNorm, RmsN
 std::vector<OperatorKernel> PieceKernels();          // Split, Concat, Stack, StridedSlice.
 std::vector<OperatorKernel> ReductionKernels();      // ReduceSum, ReduceMean.
 std::vector<OperatorKernel> ShapeKernels();          // Reshape, Transpose, BroadcastTo, Tile.
+std::vector<OperatorKernel> TriangleKernels();       // Tril, Triu.
 
 }  // namespace relayout

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes kernels.txt, optimizers.txt and training.txt: what MindSpore calculates on a CPU, for relayout/spmd.
+"""Writes kernels.txt, operators.txt, optimizers.txt and training.txt: what MindSpore calculates on a
+CPU, for relayout/spmd.
 
     build/msvenv/bin/python tests/data/spmd/make_cases.py
 
@@ -217,9 +218,112 @@ def training():
     out.write("training.txt")
 
 
+def graph_operator(out, name, function, inputs, differentiated=True):
+    """Inputs x0, x1, ...; results y0, y1, ...; a random dy of y0, and d<input> of each f32 input."""
+    tensors = [ms.Tensor(x) for x in inputs]
+    results = function(*tensors)
+    results = results if isinstance(results, (tuple, list)) else (results,)
+    out.case(name)
+    for i, x in enumerate(inputs):
+        out.tensor(f"x{i}", x)
+    for i, y in enumerate(results):
+        out.tensor(f"y{i}", y)
+    if not differentiated:
+        return
+
+    class First(nn.Cell):
+        def construct(self, *arguments):
+            y = function(*arguments)
+            return y[0] if isinstance(y, (tuple, list)) else y
+
+    dy = normal(*results[0].shape)
+    gradients = ops.GradOperation(get_all=True, sens_param=True)(First())(*tensors, ms.Tensor(dy))
+    out.tensor("dy", dy)
+    assert len(gradients) == len(inputs)
+    for i, x in enumerate(inputs):
+        if x.dtype == np.float32:
+            out.tensor(f"dx{i}", gradients[i])
+
+
+def operators():
+    """Operators with their attributes, as relayout/spmd/operator_kernel_test.cc lists them."""
+    out = Cases()
+    logits = normal(6, 4)
+    log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    labels = np.array([2, 1, 0, 3, 1, 2], np.int32)
+    weights = np.array([1, 2, 0.5, 4], np.float32)
+    for reduction in ("mean", "sum", "none"):
+        # Without reduction MindSpore does not write the loss of an ignored row.
+        ignored = -100 if reduction == "none" else 1
+        graph_operator(out, f"NLLLoss/{reduction}", ops.NLLLoss(reduction, ignored),
+                       [log_probabilities, labels, weights])
+        graph_operator(out, f"CrossEntropyLoss/{reduction}",
+                       lambda x, t, w, r=reduction: ops.cross_entropy(x, t, w, 1, r),
+                       [logits, labels, weights])
+    graph_operator(out, "SparseSoftmaxCrossEntropyWithLogits",
+                   ops.SparseSoftmaxCrossEntropyWithLogits(), [logits, labels])
+    graph_operator(out, "SoftmaxCrossEntropyWithLogits", ops.SoftmaxCrossEntropyWithLogits(),
+                   [logits, np.eye(4, dtype=np.float32)[labels]])
+    graph_operator(out, "LayerNorm", ops.LayerNorm(1, 1, 1e-3),
+                   [normal(3, 2, 4), normal(2, 4), normal(2, 4)])
+    graph_operator(out, "LayerNorm/last", ops.LayerNorm(-1, -1),
+                   [normal(3, 2, 4), normal(4), normal(4)])
+    graph_operator(out, "LogSoftmax/0", ops.LogSoftmax(0), [normal(5, 3)])
+    graph_operator(out, "Softmax/tuple", ops.Softmax((-2,)), [normal(2, 5, 3)])
+
+    graph_operator(out, "StridedSlice/steps",
+                   lambda x: ops.strided_slice(x, (0, 1), (4, 6), (1, 2)), [normal(4, 6, 2)],
+                   differentiated=False)  # On a CPU it reads beyond its memory.
+    graph_operator(out, "StridedSlice/back",
+                   lambda x: ops.strided_slice(x, (0, -1), (4, -7), (1, -2)), [normal(4, 6)])
+    graph_operator(out, "StridedSlice/masks",
+                   lambda x: ops.StridedSlice(0b0001, 0b0011, 0, 0b1000, 0b0100)(
+                       x, (7, 4, 1, 0), (9, 9, 2, 1), (1, 1, 1, 1)), [normal(4, 6, 3, 2)],
+                   differentiated=False)
+    graph_operator(out, "Slice", lambda x: ops.Slice()(x, (1, 2), (3, 2)), [normal(5, 4)])
+    graph_operator(out, "Split", ops.Split(1, 3), [normal(4, 6)])
+    graph_operator(out, "Concat", lambda x, z: ops.Concat(-1)((x, z)), [normal(4, 2), normal(4, 3)])
+    graph_operator(out, "Stack", lambda x, z: ops.Stack(1)((x, z)), [normal(4, 2), normal(4, 2)])
+    graph_operator(out, "Transpose", lambda x: ops.Transpose()(x, (0, 2, -1, 1)),
+                   [normal(2, 3, 4, 5)])
+    graph_operator(out, "BroadcastTo", lambda x: ops.BroadcastTo((3, -1, 6))(x), [normal(4, 1)])
+    graph_operator(out, "Tile", lambda x: ops.Tile()(x, (3, 2, 1)), [normal(4, 2)])
+    graph_operator(out, "ExpandDims", lambda x: ops.ExpandDims()(x, -1), [normal(4, 2)])
+    graph_operator(out, "Flatten", ops.Flatten(), [normal(4, 2, 3)])
+
+    ids = np.array([[3, 0], [2, 3]], np.int32)
+    graph_operator(out, "Gather", lambda x, i: ops.Gather()(x, i, 1), [normal(3, 4, 2), ids])
+    graph_operator(out, "EmbeddingLookup", lambda x, i: ops.EmbeddingLookup()(x, i, 2),
+                   [normal(4, 3), ids + 1], differentiated=False)
+    one, zero = np.array(2, np.float32), np.array(-1, np.float32)
+    graph_operator(out, "OneHot", lambda i, a, b: ops.OneHot(-1)(i, 5, a, b), [ids, one, zero],
+                   differentiated=False)
+    graph_operator(out, "OneHot/0", lambda i, a, b: ops.OneHot(0)(i, 3, a, b), [ids, one, zero],
+                   differentiated=False)
+
+    graph_operator(out, "ReduceMean", lambda x: ops.ReduceMean(True)(x, (0, -1)), [normal(3, 2, 4)])
+    graph_operator(out, "ReduceSum", lambda x: ops.ReduceSum()(x, ()), [normal(3, 4)])
+    graph_operator(out, "BiasAdd", ops.BiasAdd(), [normal(3, 2, 2, 4), normal(2)])
+    graph_operator(out, "Dense", ops.dense, [normal(2, 3, 4), normal(5, 4), normal(5)])
+    graph_operator(out, "AddN", lambda x, z: ops.AddN()((x, z)), [normal(3, 4), normal(3, 4)])
+    graph_operator(out, "RealDiv", ops.RealDiv(), [normal(3, 4), normal(4) + 3])
+    graph_operator(out, "Sub", ops.Sub(), [normal(3, 1), normal(4)])
+    positive = np.abs(normal(3, 4)) + np.float32(0.5)
+    graph_operator(out, "Pow", lambda x: ops.Pow()(x, 2.5), [positive])
+    graph_operator(out, "Log", ops.Log(), [positive])
+    graph_operator(out, "Erf", ops.Erf(), [normal(3, 4)])
+    graph_operator(out, "Gelu/erf", lambda x: ops.gelu(x, approximate="none"), [normal(3, 4)])
+    graph_operator(out, "Cast", lambda x: ops.Cast()(x, ms.int32), [normal(3, 4) * 4],
+                   differentiated=False)
+    graph_operator(out, "Tril", lambda x: ops.tril(x, 1), [normal(2, 3, 4)])
+    graph_operator(out, "Triu", lambda x: ops.triu(x, -1), [normal(2, 4, 3)])
+    out.write("operators.txt")
+
+
 if __name__ == "__main__":
     ms.set_context(mode=ms.PYNATIVE_MODE)
     ms.set_device("CPU")
     kernels()
     optimizers()
     training()
+    operators()
