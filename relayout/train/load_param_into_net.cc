@@ -92,8 +92,8 @@ class Matcher {
         }
         continue;
       }
-      RELAYOUT_ASSIGN_OR_RETURN(Fill fill, FillOf(tensor, *found->second));
-      matches.fills.push_back(std::move(fill));
+      RELAYOUT_ASSIGN_OR_RETURN(const Fill fill, FillOf(tensor, *found->second));
+      matches.fills.push_back(fill);
       used.insert(tensor.name);
     }
     for (const CheckpointValue& value : checkpoint_.values) {
@@ -169,12 +169,10 @@ Status CompareMissing(const TrainingView& view, const Missing& mine) {
   std::unordered_map<int64_t, std::pair<int, Missing>> first_of_stage;
   for (size_t i = 0; i < all.size(); ++i) {
     const int rank = static_cast<int>(i);
-    Missing missing = Decode(all[i]);
-    const auto first = first_of_stage.find(missing.stage);
-    if (first == first_of_stage.end()) {
-      first_of_stage.emplace(missing.stage, std::pair(rank, std::move(missing)));
-      continue;
-    }
+    const Missing missing = Decode(all[i]);
+    const auto [first, is_first] =
+        first_of_stage.try_emplace(missing.stage, std::pair(rank, missing));
+    if (is_first) continue;
     RELAYOUT_RETURN_IF_ERROR(Differ(rank, missing, first->second.first, first->second.second));
   }
   return OkStatus();

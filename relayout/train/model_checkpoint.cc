@@ -22,6 +22,7 @@ const char* const kRedundancyKey = "remove_redundancy";
 Result<std::vector<std::string>> FileNames(FileSystem& fs, const std::string& directory) {
   RELAYOUT_ASSIGN_OR_RETURN(const auto entries, fs.List(directory));
   std::vector<std::string> names;
+  names.reserve(entries.size());
   for (const DirectoryEntry& entry : entries) names.push_back(entry.name);
   return names;
 }
@@ -78,6 +79,7 @@ Status CheckDistinct(const std::vector<Directory>& by_rank) {
 Result<int64_t> SettleSuffix(const TrainingView& view, const Directory& mine) {
   RELAYOUT_ASSIGN_OR_RETURN(const auto all, view.comm.AllGather(Encode(mine)));
   std::vector<Directory> by_rank;
+  by_rank.reserve(all.size());
   for (const std::string& bytes : all) by_rank.push_back(Decode(bytes));
   RELAYOUT_RETURN_IF_ERROR(CheckDistinct(by_rank));
   int64_t suffix = 0;
@@ -144,7 +146,7 @@ Status ModelCheckpoint::OnBegin(const TrainingView& view) {
 Status ModelCheckpoint::PrepareDirectory(int64_t& suffix, std::string& identity) {
   RELAYOUT_ASSIGN_OR_RETURN(config_, Normalized(given_config_));
   RELAYOUT_RETURN_IF_ERROR(CheckPrefix(prefix_));
-  RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs_, directory_));
+  RELAYOUT_RETURN_IF_ERROR(MakeDurableDirectories(fs_, directory_));
   RELAYOUT_ASSIGN_OR_RETURN(const auto names, FileNames(fs_, directory_));
   suffix = NextSuffix(names, prefix_);
   RELAYOUT_ASSIGN_OR_RETURN(identity, IdentityOf(fs_, directory_));

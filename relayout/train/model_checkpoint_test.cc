@@ -283,6 +283,37 @@ TEST(ModelCheckpointTest, AFailedSaveLeavesTheOlderSet) {
   EXPECT_GT(failures, 20);
 }
 
+// The machine dies at each operation of a training: what is found afterwards is whole, and once
+// the first save is done there is a checkpoint.
+TEST(ModelCheckpointTest, APowerCutLeavesAWholeFile) {
+  const auto comm = NewSelfComm();
+  FakeModel model(*comm, {"w f32[3,2] @ (-,-)"}, "{a:1}");
+  for (int64_t n = 0; n < 200; ++n) {
+    MemoryFileSystem disk;
+    FaultFileSystem fs(disk);
+    fs.FailAfter(n);
+    ModelCheckpoint callback(fs, "net", "d", Every(1, 1));
+    bool has_saved = false;
+    const Status status = Train(model.View(), callback, {1, 3},
+                                [&](int64_t step) { has_saved = has_saved || step > 1; });
+    disk.LoseUnsynced();
+    int64_t whole = 0;
+    for (int64_t step = 1; step <= 3; ++step) {
+      const std::string path = Format("d/net-1_{}.ckpt", step);
+      if (!Exists(disk, path)) continue;
+      const auto file = LoadCheckpoint(disk, path);
+      ASSERT_EQ(file.status().message(), "") << n;
+      EXPECT_EQ(file->values[0].bytes,
+                std::vector(model[0].bytes().begin(), model[0].bytes().end()));
+      ++whole;
+    }
+    EXPECT_TRUE(!has_saved || whole > 0) << n;
+    EXPECT_EQ(status.ok(), fs.operation_count() <= n);
+    if (status.ok()) return;
+  }
+  FAIL() << "not run to its end";
+}
+
 // A file that cannot be removed, since a folder has its name: training goes on, and says so at the
 // end.
 TEST(ModelCheckpointTest, WhatCannotBeRemovedIsReportedAtTheEnd) {

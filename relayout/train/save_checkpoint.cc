@@ -4,6 +4,7 @@
 #include <string_view>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
@@ -26,16 +27,19 @@ Status CheckNames(std::span<const SavedValue> values) {
   return OkStatus();
 }
 
-// The folder of `path`, and those above it up to the first that exists: their entries change.
-std::vector<std::string> ChangedFolders(FileSystem& fs, const std::string& path) {
-  std::vector<std::string> folders = {ParentPath(path)};
+}  // namespace
+
+Status MakeDurableDirectories(FileSystem& fs, const std::string& path) {
+  // Those whose entries change: each that is new, and the first above them that is not.
+  std::vector<std::string> folders = {path};
   while (!Exists(fs, folders.back()) && ParentPath(folders.back()) != folders.back()) {
     folders.push_back(ParentPath(folders.back()));
   }
-  return folders;
+  if (folders.size() == 1) return OkStatus();
+  RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs, path));
+  for (const std::string& folder : folders) RELAYOUT_RETURN_IF_ERROR(fs.SyncDirectory(folder));
+  return OkStatus();
 }
-
-}  // namespace
 
 NewCheckpoint::NewCheckpoint(FileSystem& fs, std::string path)
     : fs_(fs), path_(std::move(path)), temporary_path_(Format("{}.relayout-tmp", path_)) {}
@@ -63,8 +67,7 @@ Status NewCheckpoint::CreateFile(FileFormat format, std::span<const SavedValue> 
   };
   RELAYOUT_ASSIGN_OR_RETURN(image_.size_bytes,
                             LayOutFile(format, values.size(), value_at, image_, metadata));
-  folders_ = ChangedFolders(fs_, path_);
-  RELAYOUT_RETURN_IF_ERROR(MakeDirectories(fs_, folders_.front()));
+  RELAYOUT_RETURN_IF_ERROR(MakeDurableDirectories(fs_, ParentPath(path_)));
   RELAYOUT_RETURN_IF_ERROR(RemoveTree(fs_, temporary_path_));
   RELAYOUT_ASSIGN_OR_RETURN(file_, fs_.CreateForWrite(temporary_path_, image_.size_bytes));
   is_temporary_ = true;
@@ -107,8 +110,7 @@ Status NewCheckpoint::Publish() {
   RELAYOUT_CHECK(is_temporary_ && file_ == nullptr);
   RELAYOUT_RETURN_IF_ERROR(fs_.Rename(temporary_path_, path_).WithContext(path_));
   is_temporary_ = false;
-  for (const std::string& folder : folders_) RELAYOUT_RETURN_IF_ERROR(fs_.SyncDirectory(folder));
-  return OkStatus();
+  return fs_.SyncDirectory(ParentPath(path_));
 }
 
 Status SaveCheckpoint(FileSystem& fs, const std::string& path, std::span<const SavedValue> values,

@@ -22,7 +22,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "relayout/base/status.h"
 #include "relayout/format/file_index.h"
@@ -58,11 +57,13 @@ class NewCheckpoint {
   FileSystem& fs_;
   const std::string path_;
   const std::string temporary_path_;
-  std::vector<std::string> folders_;  // Whose entries change, innermost first.
   FileImage image_;
   std::unique_ptr<WritableFile> file_;  // Until Finish.
   bool is_temporary_ = false;           // There is a temporary file.
 };
+
+// Creates a directory and those above it, to stay after a power cut.
+Status MakeDurableDirectories(FileSystem& fs, const std::string& path);
 
 // All of it for one file.
 Status SaveCheckpoint(FileSystem& fs, const std::string& path, std::span<const SavedValue> values,
