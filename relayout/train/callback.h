@@ -14,7 +14,7 @@
 namespace relayout {
 
 // How far training is, after a step.
-struct Progress {
+struct TrainingProgress {
   int64_t epoch = 1;  // From 1.
   int64_t epoch_count = 1;
   int64_t step_in_epoch = 1;  // From 1.
@@ -38,15 +38,15 @@ class Callback {
     (void)view;
     return OkStatus();
   }
-  virtual Status OnStepEnd(const TrainingView& view, const Progress& progress) {
+  virtual Status OnStepEnd(const TrainingView& view, const TrainingProgress& progress) {
     (void)view, (void)progress;
     return OkStatus();
   }
-  virtual Status OnEpochEnd(const TrainingView& view, const Progress& progress) {
+  virtual Status OnEpochEnd(const TrainingView& view, const TrainingProgress& progress) {
     (void)view, (void)progress;
     return OkStatus();
   }
-  virtual Status OnEnd(const TrainingView& view, const Progress& progress) {
+  virtual Status OnEnd(const TrainingView& view, const TrainingProgress& progress) {
     (void)view, (void)progress;
     return OkStatus();
   }

@@ -86,7 +86,7 @@ std::string WithSuffix(std::string_view prefix, int64_t suffix) {
   return suffix == 0 ? std::string(prefix) : Format("{}_{}", prefix, suffix);
 }
 
-std::string CheckpointFileName(std::string_view prefix, const Progress& progress,
+std::string CheckpointFileName(std::string_view prefix, const TrainingProgress& progress,
                                FileFormat format) {
   return Format("{}-{}_{}{}", prefix, progress.epoch, progress.step_in_epoch, Extension(format));
 }

@@ -64,7 +64,7 @@ int64_t NextSuffix(const std::vector<std::string>& file_names, std::string_view 
 std::string WithSuffix(std::string_view prefix, int64_t suffix);
 
 // "net-2_8.ckpt".
-std::string CheckpointFileName(std::string_view prefix, const Progress& progress,
+std::string CheckpointFileName(std::string_view prefix, const TrainingProgress& progress,
                                FileFormat format);
 
 // Times are nanoseconds of one clock.

@@ -58,7 +58,7 @@ std::string ShortestDigits(T value) {
 std::string PythonDigits(double value) { return ShortestDigits(value); }
 std::string PythonDigits(float value) { return ShortestDigits(value); }
 
-std::string LossLine(const Progress& progress, LossLineStyle style) {
+std::string LossLine(const TrainingProgress& progress, LossLineStyle style) {
   if (style == LossLineStyle::kTutorial) {
     return Format("epoch: {}, step: {}, loss is {}", progress.epoch, progress.step_in_epoch,
                   PythonDigits(progress.loss));
@@ -78,7 +78,7 @@ Status LossMonitor::OnBegin(const TrainingView& view) {
       Format("LossMonitor: per_print_times is {}; it must be 0 or more", per_print_times_));
 }
 
-Status LossMonitor::OnStepEnd(const TrainingView& view, const Progress& progress) {
+Status LossMonitor::OnStepEnd(const TrainingView& view, const TrainingProgress& progress) {
   static_cast<void>(view);
   if (!std::isfinite(progress.loss)) {
     return InvalidInput(
@@ -94,7 +94,7 @@ Status LossMonitor::OnStepEnd(const TrainingView& view, const Progress& progress
   return OkStatus();
 }
 
-Status LossRecorder::OnStepEnd(const TrainingView& view, const Progress& progress) {
+Status LossRecorder::OnStepEnd(const TrainingView& view, const TrainingProgress& progress) {
   static_cast<void>(view);
   losses_.push_back(progress.loss);
   return OkStatus();

@@ -27,7 +27,8 @@ namespace relayout {
 enum class LossLineStyle { kLossMonitor, kTutorial };
 
 // The line, without a line feed.
-std::string LossLine(const Progress& progress, LossLineStyle style = LossLineStyle::kLossMonitor);
+std::string LossLine(const TrainingProgress& progress,
+                     LossLineStyle style = LossLineStyle::kLossMonitor);
 
 // As Python prints a float, and as numpy prints a float32: the fewest digits that read back as the
 // same number, "1e-05" below 0.0001 and from 1e16 on.
@@ -43,7 +44,7 @@ class LossMonitor final : public Callback {
                        LossLineStyle style = LossLineStyle::kLossMonitor);
 
   Status OnBegin(const TrainingView& view) override;
-  Status OnStepEnd(const TrainingView& view, const Progress& progress) override;
+  Status OnStepEnd(const TrainingView& view, const TrainingProgress& progress) override;
 
  private:
   const Sink sink_;
@@ -56,7 +57,7 @@ class LossMonitor final : public Callback {
 // other.
 class LossRecorder final : public Callback {
  public:
-  Status OnStepEnd(const TrainingView& view, const Progress& progress) override;
+  Status OnStepEnd(const TrainingView& view, const TrainingProgress& progress) override;
 
   // In the order of the steps.
   const std::vector<float>& losses() const { return losses_; }

@@ -45,7 +45,7 @@ TEST(LossMonitorTest, DigitsArePythons) {
 }
 
 TEST(LossMonitorTest, Lines) {
-  const Progress progress = {.epoch = 1, .step_in_epoch = 20, .loss = 0.10617774F};
+  const TrainingProgress progress = {.epoch = 1, .step_in_epoch = 20, .loss = 0.10617774F};
   EXPECT_EQ(LossLine(progress), "epoch: 1 step: 20, loss is 0.10617773979902267");
   EXPECT_EQ(LossLine(progress, LossLineStyle::kTutorial), "epoch: 1, step: 20, loss is 0.10617774");
 }

@@ -32,7 +32,7 @@ InferOptions InferOptionsOf(const ModelOptions& options, int rank_count, bool tr
   infer.training = training;
   infer.optimizer = options.optimizer.type;
   infer.optimizer_parallel = options.parallel.optimizer_parallel;
-  infer.full_batch = !training || options.parallel.full_batch;
+  infer.full_batch = options.parallel.full_batch;
   infer.stage_count = options.parallel.stage_count;
   infer.stage_rules = options.parallel.stage_rules;
   infer.micro_batch_count = training ? options.parallel.micro_batch_count : 1;
@@ -62,6 +62,7 @@ Status CheckOptions(const ModelOptions& options, int rank_count) {
 
 struct Model::Predictor {
   std::vector<TensorType> inputs;
+  bool full_batch = false;
   std::shared_ptr<const InferredStrategy> strategy;
   std::unique_ptr<StageRunner> runner;
 };
@@ -172,10 +173,14 @@ Status Model::Build(const Dataset& dataset) {
 Result<float> Model::TrainStep(const std::vector<Tensor>& batch, int64_t step) {
   std::vector<const Tensor*> inputs;
   for (const Tensor& tensor : batch) inputs.push_back(&tensor);
-  RELAYOUT_ASSIGN_OR_RETURN(const float loss,
-                            trainer_->Train(comm_, inputs, {.step = step, .seed = options_.seed}));
+  const auto loss = trainer_->Train(comm_, inputs, {.step = step, .seed = options_.seed});
+  if (!loss.ok()) {
+    // Others may wait for this rank and never learn why. That it lost another one, they say alike.
+    if (loss.status().code() == StatusCode::kIoError) return loss;
+    return loss.status().WithContext(Format("rank {}, step {}", place_.rank, step + 1));
+  }
   optimizer_->Step(*parameters_);
-  return loss;
+  return *loss;
 }
 
 Status Model::Train(int64_t epoch_count, const Dataset& dataset,
@@ -183,7 +188,7 @@ Status Model::Train(int64_t epoch_count, const Dataset& dataset,
   RELAYOUT_RETURN_IF_ERROR(Build(dataset));
   const TrainingView view = training_view();
   for (Callback* const callback : callbacks) RELAYOUT_RETURN_IF_ERROR(callback->OnBegin(view));
-  Progress progress{.epoch_count = epoch_count, .steps_per_epoch = dataset.batch_count()};
+  TrainingProgress progress{.epoch_count = epoch_count, .steps_per_epoch = dataset.batch_count()};
   const int64_t first_step = step_;
   for (progress.epoch = 1; progress.epoch <= epoch_count; ++progress.epoch) {
     for (int64_t i = 0; i < dataset.batch_count(); ++i) {
@@ -209,17 +214,56 @@ Status Model::Train(int64_t epoch_count, const Dataset& dataset,
 
 // --------------------------------------------------------------------------------------- asking
 
-Result<StageRunner*> Model::PredictorFor(const std::vector<TensorType>& inputs) {
-  for (const Predictor& predictor : predictors_) {
-    if (predictor.inputs == inputs) return predictor.runner.get();
+namespace {
+
+// Of a result for the rows of all ranks those of this one.
+Tensor OwnRows(const Tensor& all, const RankPlace& place) {
+  Dims shape = all.shape();
+  if (shape.empty() || shape[0] % place.stage_ranks() != 0) return all.Clone();
+  shape[0] /= place.stage_ranks();
+  Tensor own(all.dtype(), shape);
+  const auto size_bytes = static_cast<size_t>(own.size_bytes());
+  const auto begin = static_cast<size_t>(place.local_rank()) * size_bytes;
+  std::ranges::copy(all.bytes().subspan(begin, size_bytes), own.bytes().begin());
+  return own;
+}
+
+// As many rows as asked for, the last ones zeros where there are fewer.
+Tensor WithRows(const Tensor& rows, int64_t count) {
+  Dims shape = rows.shape();
+  shape[0] = count;
+  Tensor padded(rows.dtype(), shape);
+  std::ranges::copy(rows.bytes(), padded.bytes().begin());
+  return padded;
+}
+
+int64_t RightRows(const View<const float>& logits, const View<const int32_t>& labels) {
+  int64_t right = 0;
+  const int64_t classes = logits.shape[1];
+  for (int64_t row = 0; row < labels.size(); ++row) {
+    const float* const begin = logits.data + row * classes;
+    right += std::max_element(begin, begin + classes) - begin == labels.data[row] ? 1 : 0;
   }
-  Predictor made{.inputs = inputs, .strategy = nullptr, .runner = nullptr};
+  return right;
+}
+
+}  // namespace
+
+Result<StageRunner*> Model::PredictorFor(const std::vector<TensorType>& inputs, bool full_batch) {
+  for (const Predictor& predictor : predictors_) {
+    if (predictor.inputs == inputs && predictor.full_batch == full_batch) {
+      return predictor.runner.get();
+    }
+  }
+  Predictor made{
+      .inputs = inputs, .full_batch = full_batch, .strategy = nullptr, .runner = nullptr};
+  InferOptions infer = InferOptionsOf(options_, comm_.size(), false);
+  infer.full_batch = full_batch;
   const auto compile = [&]() -> Status {
     std::vector<std::string> names;
     for (size_t i = 0; i < inputs.size(); ++i) names.push_back(Format("x{}", i));
     RELAYOUT_ASSIGN_OR_RETURN(const Graph graph, Write(options_.network, inputs, names));
-    RELAYOUT_ASSIGN_OR_RETURN(InferredStrategy inferred,
-                              InferStrategy(graph, InferOptionsOf(options_, comm_.size(), false)));
+    RELAYOUT_ASSIGN_OR_RETURN(InferredStrategy inferred, InferStrategy(graph, infer));
     made.strategy = std::make_shared<const InferredStrategy>(std::move(inferred));
     return strategy_ == nullptr ? MakeParameters(made.strategy) : OkStatus();
   };
@@ -229,7 +273,7 @@ Result<StageRunner*> Model::PredictorFor(const std::vector<TensorType>& inputs) 
     RELAYOUT_ASSIGN_OR_RETURN(made.runner, StageRunner::Create({.network = made.strategy.get(),
                                                                 .place = place_,
                                                                 .training = false,
-                                                                .full_batch = true},
+                                                                .full_batch = full_batch},
                                                                *parameters_));
     return OkStatus();
   };
@@ -239,39 +283,47 @@ Result<StageRunner*> Model::PredictorFor(const std::vector<TensorType>& inputs) 
 }
 
 Status Model::BuildPredict(const std::vector<TensorType>& inputs) {
-  return PredictorFor(inputs).status();
+  return PredictorFor(inputs, options_.parallel.full_batch).status();
 }
 
 Result<std::vector<Tensor>> Model::Predict(std::span<const Tensor* const> inputs) {
   std::vector<TensorType> types;
   for (const Tensor* const input : inputs) types.push_back({input->dtype(), input->shape()});
-  RELAYOUT_ASSIGN_OR_RETURN(StageRunner* const runner, PredictorFor(types));
-  return runner->Predict(comm_, inputs);
+  const bool full_batch = options_.parallel.full_batch;
+  RELAYOUT_ASSIGN_OR_RETURN(StageRunner* const runner, PredictorFor(types, full_batch));
+  RELAYOUT_ASSIGN_OR_RETURN(std::vector<Tensor> results, runner->Predict(comm_, inputs));
+  if (full_batch) return results;
+  for (Tensor& result : results) result = OwnRows(result, place_);
+  return results;
 }
 
 Result<double> Model::Accuracy(const Dataset& dataset) {
   int64_t right = 0;
-  int64_t rows = 0;
+  int64_t row_count = 0;
+  std::vector<TensorType> types = dataset.types();
+  types.pop_back();
+  RELAYOUT_ASSIGN_OR_RETURN(StageRunner* const runner, PredictorFor(types, /*full_batch=*/true));
   for (int64_t i = 0; i < dataset.batch_count(); ++i) {
     auto batch = dataset.Batch(0, i);
     RELAYOUT_RETURN_IF_ERROR(Agree(comm_, batch.status()));
-    std::vector<const Tensor*> inputs;
-    for (size_t t = 0; t + 1 < batch->size(); ++t) inputs.push_back(&(*batch)[t]);
-    RELAYOUT_ASSIGN_OR_RETURN(const std::vector<Tensor> results, Predict(inputs));
+    std::vector<Tensor> inputs;
+    std::vector<const Tensor*> pointers;
+    // The last batch may be shorter, and the network is not.
+    for (size_t t = 0; t < types.size(); ++t) {
+      inputs.push_back(WithRows((*batch)[t], types[t].shape[0]));
+    }
+    for (const Tensor& input : inputs) pointers.push_back(&input);
+    RELAYOUT_ASSIGN_OR_RETURN(const std::vector<Tensor> results, runner->Predict(comm_, pointers));
     const View<const float> logits = results.front().f32();
     const View<const int32_t> labels = std::as_const(batch->back()).i32();
-    if (logits.shape.size() != 2 || labels.size() != logits.shape[0]) {
-      return InvalidInput(Format("accuracy of logits {} against labels {}",
-                                 relayout::ToText(logits.shape), relayout::ToText(labels.shape)));
+    if (logits.shape.size() != 2 || labels.size() > logits.shape[0]) {
+      return InvalidInput(Format("accuracy of results {} against labels {}", ToText(logits.shape),
+                                 ToText(labels.shape)));
     }
-    for (int64_t row = 0; row < labels.size(); ++row) {
-      const float* const begin = logits.data + row * logits.shape[1];
-      const auto best = std::max_element(begin, begin + logits.shape[1]) - begin;
-      right += best == labels.data[row] ? 1 : 0;
-    }
-    rows += labels.size();
+    right += RightRows(logits, labels);
+    row_count += labels.size();
   }
-  return rows == 0 ? 0.0 : static_cast<double>(right) / static_cast<double>(rows);
+  return row_count == 0 ? 0.0 : static_cast<double>(right) / static_cast<double>(row_count);
 }
 
 }  // namespace relayout

@@ -24,7 +24,7 @@
 //   full_batch   every rank is fed the whole batch, the same on all
 //   else         every rank is fed its part; all ranks of a stage together see the batch, the rows
 //                of local rank 0 first. (Ranks that are fed the same rows train on copies.)
-// Predict is always given the whole batch on every rank.
+// Predict is fed in the same way, and gives each rank the rows of what it was fed.
 #pragma once
 
 #include <cstdint>
@@ -95,14 +95,15 @@ class Model {
   Status Train(int64_t epoch_count, const Dataset& dataset,
                const std::vector<Callback*>& callbacks = {});
 
-  // The network's results for whole inputs, on every rank.
+  // The network's results for the inputs: of the whole batch, or with full_batch off of the rows
+  // that this rank gave.
   Result<std::vector<Tensor>> Predict(std::span<const Tensor* const> inputs);
   // Compiles for Predict on inputs of these types; without Build, parameters then lie as a strategy
   // for inference has them (MindSpore: infer_predict_layout).
   Status BuildPredict(const std::vector<TensorType>& inputs);
 
-  // The share of rows whose largest logit is the label's, over all batches of the dataset, each of
-  // which is given whole on every rank. @pre a network of one result, f32[rows,classes]
+  // The share of rows whose largest logit is the label's, over all batches of the dataset, which
+  // must be the same on all ranks. @pre a network of one result, f32[rows,classes]
   Result<double> Accuracy(const Dataset& dataset);
 
   // @pre it was built
@@ -120,7 +121,7 @@ class Model {
   Status MakeParameters(std::shared_ptr<const InferredStrategy> strategy);
   Status AgreeOnNetwork(const Graph& graph);
   Result<float> TrainStep(const std::vector<Tensor>& batch, int64_t step);
-  Result<StageRunner*> PredictorFor(const std::vector<TensorType>& inputs);
+  Result<StageRunner*> PredictorFor(const std::vector<TensorType>& inputs, bool full_batch);
 
   struct Predictor;  // A network compiled for asking.
 

@@ -87,7 +87,8 @@ Result<int64_t> SettleSuffix(const TrainingView& view, const Directory& mine) {
   return suffix;
 }
 
-std::vector<CheckpointValue> AppendedValues(const AppendInfo& info, const Progress& progress) {
+std::vector<CheckpointValue> AppendedValues(const AppendInfo& info,
+                                            const TrainingProgress& progress) {
   std::vector<CheckpointValue> values;
   if (info.epoch_num) values.push_back(IntegerValue("epoch_num", *info.epoch_num + progress.epoch));
   if (info.step_num) values.push_back(IntegerValue("step_num", *info.step_num + progress.step));
@@ -153,16 +154,17 @@ Status ModelCheckpoint::PrepareDirectory(int64_t& suffix, std::string& identity)
   return OkStatus();
 }
 
-Status ModelCheckpoint::OnStepEnd(const TrainingView& view, const Progress& progress) {
+Status ModelCheckpoint::OnStepEnd(const TrainingView& view, const TrainingProgress& progress) {
   return SaveIfDue(view, progress, /*is_end=*/false);
 }
 
-Status ModelCheckpoint::OnEnd(const TrainingView& view, const Progress& progress) {
+Status ModelCheckpoint::OnEnd(const TrainingView& view, const TrainingProgress& progress) {
   RELAYOUT_RETURN_IF_ERROR(SaveIfDue(view, progress, /*is_end=*/true));
   return Agree(view.comm, RemoveOld());
 }
 
-Status ModelCheckpoint::SaveIfDue(const TrainingView& view, const Progress& progress, bool is_end) {
+Status ModelCheckpoint::SaveIfDue(const TrainingView& view, const TrainingProgress& progress,
+                                  bool is_end) {
   SaveClock clock{.last_save_ns = last_save_ns_};
   const bool is_timed =
       config_.save_checkpoint_seconds > 0 || config_.keep_checkpoint_per_n_minutes > 0;
@@ -182,7 +184,8 @@ Result<int64_t> ModelCheckpoint::SharedNow(const TrainingView& view) {
   return ByteReader(bytes).Int();
 }
 
-Status ModelCheckpoint::Save(const TrainingView& view, const Progress& progress, int64_t now_ns) {
+Status ModelCheckpoint::Save(const TrainingView& view, const TrainingProgress& progress,
+                             int64_t now_ns) {
   const std::string path =
       JoinPath(directory_, CheckpointFileName(settled_prefix_, progress, config_.format));
   const auto appended = AppendedValues(config_.append_info, progress);

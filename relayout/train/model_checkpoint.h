@@ -60,8 +60,8 @@ class ModelCheckpoint final : public Callback {
 
   // Creates the directory and settles the prefix, anew for each training.
   Status OnBegin(const TrainingView& view) override;
-  Status OnStepEnd(const TrainingView& view, const Progress& progress) override;
-  Status OnEnd(const TrainingView& view, const Progress& progress) override;
+  Status OnStepEnd(const TrainingView& view, const TrainingProgress& progress) override;
+  Status OnEnd(const TrainingView& view, const TrainingProgress& progress) override;
 
   // The path of the last file saved; empty before.
   const std::string& latest_file() const { return latest_file_; }
@@ -73,9 +73,9 @@ class ModelCheckpoint final : public Callback {
   };
 
   Status PrepareDirectory(int64_t& suffix, std::string& identity);
-  Status SaveIfDue(const TrainingView& view, const Progress& progress, bool is_end);
+  Status SaveIfDue(const TrainingView& view, const TrainingProgress& progress, bool is_end);
   Result<int64_t> SharedNow(const TrainingView& view);
-  Status Save(const TrainingView& view, const Progress& progress, int64_t now_ns);
+  Status Save(const TrainingView& view, const TrainingProgress& progress, int64_t now_ns);
   Status WriteState(const TrainingView& view, NewCheckpoint* file, Status& mine);
   void ScheduleRemovals(int64_t now_ns);
   // The first failure, if any.

@@ -33,7 +33,7 @@ Status Train(
     const TrainingView& view, Callback& callback, const Steps& steps,
     const BeforeStep& before_step = [](int64_t) {}) {
   RELAYOUT_RETURN_IF_ERROR(callback.OnBegin(view));
-  Progress progress = {.epoch_count = steps.epochs, .steps_per_epoch = steps.per_epoch};
+  TrainingProgress progress = {.epoch_count = steps.epochs, .steps_per_epoch = steps.per_epoch};
   for (int64_t step = 1; step <= steps.epochs * steps.per_epoch; ++step) {
     before_step(step);
     progress.epoch = (step - 1) / steps.per_epoch + 1;
