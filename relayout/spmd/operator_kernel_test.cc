@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "relayout/base/text.h"
+#include "relayout/graph/mindir.h"
+#include "relayout/io/posix_file_system.h"
 #include "tests/spmd/operators.h"
 #include "tests/spmd/testing.h"
 
@@ -238,6 +240,30 @@ TEST(OperatorKernels, SayWhatTheyCannotDo) {
               std::string::npos)
         << status.message();
     EXPECT_NE(status.message().find(refusal.words), std::string::npos) << status.message();
+  }
+}
+
+// The networks of tests/data/mindir: what of each has no kernel.
+TEST(OperatorKernels, RunWhatMindSporeExports) {
+  struct Network {
+    std::string name;
+    std::string refusals;  // Types.
+  };
+  const auto fs = NewPosixFileSystem();
+  for (const Network& network :
+       {Network{"block", ""}, Network{"embedding", ""}, Network{"encoder_layer", ""},
+        Network{"mlp", ""}, Network{"recompute", ""}, Network{"tied", ""},
+        Network{"llama", "Cast Cast "},  // To f16 and back.
+        Network{"loss", "ReduceMax Equal MaskedFill GatherD MaskedFill MaskedFill MaskedFill "}}) {
+    SCOPED_TRACE(network.name);
+    const auto graph =
+        ReadMindir(*fs, Format("{}/mindir/{}.mindir", RELAYOUT_TEST_DATA, network.name));
+    ASSERT_TRUE(graph.ok()) << graph.status().message();
+    std::string refusals;
+    for (const Operator& op : graph->operators()) {
+      if (!KernelOf(*graph, op).ok()) refusals += op.type + " ";
+    }
+    EXPECT_EQ(refusals, network.refusals);
   }
 }
 
