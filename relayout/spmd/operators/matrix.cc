@@ -4,7 +4,8 @@
 //   MatMulExt, BatchMatMulExt    the same without transposition; batch dims broadcast
 //   Dense                        x[m,k] w[n,k] bias[n]  -> y[m,n]
 //
-// A cut k makes c a term. Dense wants it whole: its bias is to be added once.
+// A cut k makes c a term, of all that the other cuts leave of c: a layout that scatters the sum has
+// that cut taken out. Dense wants k whole: its bias is to be added once.
 #include "relayout/spmd/kernels/matrix.h"
 
 #include "relayout/base/text.h"
@@ -53,6 +54,13 @@ Status CheckProduct(const Graph& graph, const Operator& op) {
                              i, ToText(shape)));
   }
   return OkStatus();
+}
+
+void AdaptProduct(const Graph& graph, const Operator& op, OperatorLayout& layout) {
+  (void)graph;
+  const size_t dim_count = layout.inputs[0].dim_count();
+  const size_t k = dim_count - (op.attributes.GetBool("transpose_a", false) ? 2 : 1);
+  TakeOut(layout.outputs[0], CuttingAxes(layout.inputs[0], k, k + 1));
 }
 
 Status ProductForward(const ForwardCall& call) {
@@ -118,6 +126,7 @@ OperatorKernel ProductKernel(std::string_view type) {
           .forward = ProductForward,
           .backward = ProductBackward,
           .check = CheckProduct,
+          .adapt = AdaptProduct,
           .reads_inputs = 0b11,
           .reads_outputs = 0};
 }

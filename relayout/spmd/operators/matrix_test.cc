@@ -26,5 +26,27 @@ TEST(MatrixOperators, OnPiecesAreAsOnWholes) {
   ExpectSameOnPieces({"Dense", "f32[4,2,3] f32[6,3]"});
 }
 
+// As an annotation of the output may want it: rows by 0 and by 2, along which the sum is made.
+TEST(MatrixOperators, GiveTermsOfASumThatIsScattered) {
+  const testing::OperatorCase c = {"MatMul", "f32[8,16] f32[16,8]"};
+  const testing::OneOperator one(c);
+  const auto cut = [](std::vector<std::vector<int>> dim_axes) {
+    LayoutSpec spec;
+    spec.mesh = {2, 2, 2};
+    spec.dim_axes = std::move(dim_axes);
+    return Layout::Create(std::move(spec)).value();
+  };
+  OperatorLayout layout;
+  layout.inputs = {cut({{0}, {2}}), cut({{2}, {1}})};
+  layout.outputs = {cut({{0, 2}, {1}})};
+  const OperatorKernel& kernel = *KernelOf(one.graph(), one.op()).value();
+  oracle::Random random(1);
+  const testing::WholeTensors whole = testing::RandomTensors(random, c, one);
+  const auto want = testing::RunOnRanks(c, one, kernel, testing::OnOneRank(one), whole);
+  testing::ExpectSameUnder(c, one, kernel, layout, whole, want[0], {});
+  kernel.adapt(one.graph(), one.op(), layout);
+  EXPECT_EQ(PartialAxesOfOutput(layout, 0), std::vector<int>{2});
+}
+
 }  // namespace
 }  // namespace relayout

@@ -4,12 +4,12 @@
 //
 //   Softmax, LogSoftmax  x[a,b]             -> y[a,b]                  axis
 //   LayerNorm            x[a,b] g[b] h[b]   -> y[a,b] mean[a,1] variance[a,1]
-//   LayerNormV3          the same, with 1 / deviation for the variance
+//   LayerNormV3, LayerNormExt    the same, with 1 / deviation for the variance
 //   RmsNorm              x[a,b] g[b]        -> y[a,b] inverse[a,1]
 //
 // dg and dh are terms along a. infer/ leaves what is normalized whole but for RmsNorm, and
 // operators for which MindSpore has no rule: the cuts there are taken out.
-#include "relayout/base/check.h"
+#include "relayout/base/text.h"
 #include "relayout/spmd/kernels/normalize.h"
 #include "relayout/spmd/kernels/softmax.h"
 #include "relayout/spmd/operators/attributes.h"
@@ -100,7 +100,8 @@ void AdaptNorm(const Graph& graph, const Operator& op, OperatorLayout& layout) {
 }
 
 float EpsilonOf(const Operator& op, double otherwise) {
-  return static_cast<float>(NumberOf(op, "epsilon").value_or(otherwise));
+  const std::string_view name = op.type == "LayerNormExt" ? "eps" : "epsilon";
+  return static_cast<float>(NumberOf(op, name).value_or(otherwise));
 }
 
 Status CheckNorm(const Graph& graph, const Operator& op) {
@@ -126,6 +127,21 @@ Status CheckLayerNorm(const Graph& graph, const Operator& op) {
   return RefuseAttribute(op, "begin_params_axis", AttributeText(op, "begin_norm_axis"));
 }
 
+// mint's, where both vectors may be left out.
+Status CheckLayerNormExt(const Graph& graph, const Operator& op) {
+  RELAYOUT_RETURN_IF_ERROR(ExpectInputCount(op, 3, 3));
+  const std::vector<int64_t> lengths =
+      op.attributes.GetInts("normalized_shape").value_or(std::vector<int64_t>{});
+  for (size_t i = 1; i < 3; ++i) {
+    const Dims& vector = graph.value(op.inputs[i]).shape;
+    if (std::ranges::equal(vector, lengths)) continue;
+    return RefuseAttribute(op, "normalized_shape",
+                           Format("the shape {} of input {}", ToText(vector), i));
+  }
+  if (op.attributes.Find("eps") == nullptr) return RefuseAttribute(op, "eps", "a number");
+  return CheckNorm(graph, op);
+}
+
 // What LayerNorm keeps of a row.
 constexpr size_t kMean = 0;
 constexpr size_t kInverse = 1;
@@ -140,7 +156,7 @@ Status LayerNormForward(const ForwardCall& call) {
                      Rows(call.outputs[0]->f32(), gamma.size()), mean, inverse);
   CopyElements(call.kept[kMean], *call.outputs[1]);
   CopyElements(call.kept[kInverse], *call.outputs[2]);
-  if (call.at.op->type == "LayerNormV3") return OkStatus();
+  if (call.at.op->type != "LayerNorm") return OkStatus();
   for (float& value : call.outputs[2]->f32().elements()) value = 1 / (value * value) - epsilon;
   return OkStatus();
 }
@@ -200,7 +216,10 @@ std::vector<OperatorKernel> NormalizationKernels() {
   OperatorKernel log_softmax_ext =
       AlongAxis<kernels::LogSoftmax, kernels::LogSoftmaxGradient>("LogSoftmaxExt");
   log_softmax_ext.check = CheckLogSoftmaxExt;
-  return {LayerNorm("LayerNorm"),
+  OperatorKernel layer_norm_ext = LayerNorm("LayerNormExt");
+  layer_norm_ext.check = CheckLayerNormExt;
+  return {layer_norm_ext,
+          LayerNorm("LayerNorm"),
           LayerNorm("LayerNormV3"),
           {.type = "RmsNorm",
            .forward = RmsNormForward,

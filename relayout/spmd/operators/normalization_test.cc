@@ -24,6 +24,11 @@ TEST(NormalizationOperators, OnPiecesAreAsOnWholes) {
                         {{"begin_norm_axis", int64_t{-1}}, {"begin_params_axis", int64_t{-1}}}});
     ExpectSameOnPieces({type, "f32[8,2,3] f32[2,3] f32[2,3]", {{"epsilon", 1e-3}}});
   }
+  ExpectSameOnPieces({"LayerNormExt",
+                      "f32[8,2,3] f32[2,3] f32[2,3]",
+                      {{"normalized_shape", Ints{2, 3}}, {"eps", 1e-5}}});
+  ExpectSameOnPieces(
+      {"LayerNormExt", "f32[8] f32[8] f32[8]", {{"normalized_shape", Ints{8}}, {"eps", 1e-5}}});
   ExpectSameOnPieces({"RmsNorm", "f32[4,2,6] f32[6]"});
   ExpectSameOnPieces({"RmsNorm", "f32[8,4] f32[4]", {{"epsilon", 1e-3}}});
 }
