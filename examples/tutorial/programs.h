@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "examples/tutorial/ranks.h"
 #include "relayout/base/status.h"
@@ -50,5 +51,9 @@ Status Retrain(Comm& comm, Output& output, const ProgramOptions& options);
 Status Infer(Comm& comm, Output& output, const ProgramOptions& options);
 Status PipelineTrain(Comm& comm, Output& output, const ProgramOptions& options);
 Status RetrainPipeline(Comm& comm, Output& output, const ProgramOptions& options);
+
+// One picture (draw/loss_curve.h) of files that losses_file wrote, each given as "LABEL=FILE", in
+// the order in which the trainings went on from each other.
+Status DrawLosses(const std::vector<std::string>& parts, const std::string& svg_file);
 
 }  // namespace relayout::tutorial

@@ -19,7 +19,6 @@
 namespace relayout::tutorial {
 namespace {
 
-// As the command line tool's: 1 the input or the request is wrong, 3 the machine failed.
 int ExitStatusOf(const Status& status) {
   if (status.ok()) return 0;
   const StatusCode code = status.code();
@@ -74,8 +73,7 @@ int RunThreads(int rank_count, const std::string& log_directory, const RankMain&
     RELAYOUT_RETURN_IF_ERROR(Agree(comm, opened));
     return rank_main(comm, output);
   });
-  if (!status.ok()) Report(status);
-  return ExitStatusOf(status);
+  return Finish(status);
 }
 
 #ifdef RELAYOUT_HAS_MPI
@@ -103,6 +101,11 @@ Status RunProcess(const Launch& launch, int rank_count, const RankMain& rank_mai
 #endif
 
 }  // namespace
+
+int Finish(const Status& status) {
+  if (!status.ok()) Report(status);
+  return ExitStatusOf(status);
+}
 
 int RunRanks(int rank_count, const std::string& log_directory, const RankMain& rank_main) {
   const Launch launch = DetectLaunch();

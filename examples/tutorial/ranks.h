@@ -32,4 +32,8 @@ using RankMain = std::function<Status(Comm& comm, Output& output)>;
 // Threads also write log_directory/1/rank.N/stdout; rank 0's goes to standard output too.
 int RunRanks(int rank_count, const std::string& log_directory, const RankMain& rank_main);
 
+// The exit status of a failure, which is printed: 1 the input or the request is wrong, 3 the
+// machine failed. 0 of none.
+int Finish(const Status& status);
+
 }  // namespace relayout::tutorial

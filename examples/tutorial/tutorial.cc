@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "examples/tutorial/programs.h"
 #include "examples/tutorial/ranks.h"
@@ -71,11 +72,17 @@ int main(int argc, char** argv) {
     ranks[i] = kPrograms[i].ranks;
     AddOptions(*app.add_subcommand(kPrograms[i].name, kPrograms[i].description), options, ranks[i]);
   }
+  std::vector<std::string> parts;
+  std::string svg_file;
+  CLI::App& draw = *app.add_subcommand("draw_losses", "Draw losses of trainings as one curve");
+  draw.add_option("LABEL=FILE", parts, "Written with --losses, in their order")->required();
+  draw.add_option("-o,--output", svg_file, "The picture, SVG")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  if (draw.parsed()) return Finish(DrawLosses(parts, svg_file));
   for (size_t i = 0; i < std::size(kPrograms); ++i) {
     if (!app.got_subcommand(kPrograms[i].name)) continue;
     return RunRanks(ranks[i], options.log_directory, [&](relayout::Comm& comm, Output& output) {
