@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# ./dev demo [DIR]: two real checkpoints, written by MindSpore on 8 ranks, become checkpoints for 4.
-# Each command is shown before it runs. With DIR the results are kept there.
+# ./dev demo [DIR]: a network is trained on 8 ranks, its checkpoint converted, and trained on with 4;
+# and two real checkpoints, written by MindSpore on 8 ranks, become checkpoints for 4. Each command
+# is shown before it runs. With DIR the results are kept there.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 program=${RELAYOUT:-$root/build/relayout}
+tutorial=$root/build/release/examples/tutorial/tutorial
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 out=$scratch
@@ -61,31 +63,66 @@ show() {
   fi
 }
 
+# flow NAME [OPTIONS]: one of the tutorial's, in the current folder.
+flow() {
+  printf '\n$ examples/tutorial/run_%s.sh' "$1"
+  printf ' %q' "${@:2}"
+  printf '\n'
+  "$root/examples/tutorial/run_$1.sh" "${@:2}" 2>&1 | sed 's/^/  /'
+}
+
+# Train on 8, convert, go on with 4, ask it on 4: relayout's own training, MindSpore's files.
+story() {
+  mkdir -p "$out/story"
+  cd "$out/story"
+  local network=(--hidden 128 --optimizer adam) training=(--epochs 1 --learning_rate 0.001)
+  flow saving "${network[@]}" "${training[@]}" --losses 8_ranks.csv
+  flow retrain_convert "${network[@]}"
+  flow retrain "${network[@]}" "${training[@]}" --losses 4_ranks.csv
+  flow infer_convert "${network[@]}"
+  flow infer "${network[@]}"
+  printf '\n$ tutorial draw_losses "8 ranks=8_ranks.csv" "4 ranks, converted=4_ranks.csv" -o losses.svg\n'
+  "$tutorial" draw_losses "8 ranks=8_ranks.csv" "4 ranks, converted=4_ranks.csv" -o losses.svg
+  printf '  the last loss on 8 ranks: %s\n' "$(tail -n 1 8_ranks.csv)"
+  printf '  the first on 4 ranks:     %s\n' "$(sed -n 2p 4_ranks.csv)"
+  mkdir -p "$root/build"
+  cp losses.svg "$root/build/losses.svg"
+  echo "  the curve: build/losses.svg"
+}
+
+echo "1. Train on 8 ranks, convert, go on with 4, ask it on 4 (docs/tutorial.md)"
+if [[ -x $tutorial ]]; then
+  story
+else
+  echo "  skipped: training was not built, because there is no oneDNN (libdnnl-dev)"
+fi
+
 cd "$root/tests/data/tutorial/retrain"
-echo "1. Retrain: 8 ranks, layer1 cut into columns -> 4 ranks, layer1 cut into rows"
+echo
+echo "2. Retrain: 8 ranks, layer1 cut into columns -> 4 ranks, layer1 cut into rows"
 echo "   (the files are in ${PWD#"$root"/})"
 convert retrain src_strategy.ckpt
 
 cd ../pipeline
 echo
-echo "2. Pipeline: 2 stages of 4 ranks, cut by the optimizer -> 4 ranks without stages"
+echo "3. Pipeline: 2 stages of 4 ranks, cut by the optimizer -> 4 ranks without stages"
 echo "   (the files are in ${PWD#"$root"/})"
 relayout merge-strategies src_strategys "$out/src_strategy.ckpt" --overwrite
 convert pipeline "$out/src_strategy.ckpt"
 
 cd ../retrain
 echo
-echo "3. As 1, but without the target's strategy file: it is worked out from the network"
+echo "4. As 2, but without the target's strategy file: it is worked out from the network"
 relayout strategy ../../strategies/retrain_4.mindir --devices 4 --full-batch --optimizer-parallel \
   -o "$out/inferred_strategy.ckpt" --overwrite --explain
 convert inferred src_strategy.ckpt "$out/inferred_strategy.ckpt"
 
 echo
-echo "What happened to some of the tensors in 1:"
+echo "What happened to some of the tensors in 2:"
 cd ../retrain
 show retrain src_strategy.ckpt layer1.weight layer2.weight layer3.weight layer3.bias
 echo
-echo "... and in 2:"
+echo "... and in 3:"
 cd ../pipeline
 show pipeline "$out/src_strategy.ckpt" layer1.weight layer2.weight epoch_num
 

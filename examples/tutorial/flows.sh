@@ -31,6 +31,7 @@ fi
 launch() {
   local count=$1
   shift
+  rm -rf log_output # Of another flow, perhaps with more ranks.
   if [[ $ranks == threads ]]; then
     "${program[@]}" "$@" --ranks "$count"
     return
@@ -39,6 +40,5 @@ launch() {
   # More ranks than processors are fine here; root is who runs in containers.
   mpi+=(--oversubscribe)
   if ((EUID == 0)); then mpi+=(--allow-run-as-root); fi
-  rm -rf log_output
   "${mpi[@]}" "${program[@]}" "$@" --ranks "$count" | awk '!seen[$0]++'
 }

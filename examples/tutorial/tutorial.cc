@@ -65,6 +65,8 @@ int main(int argc, char** argv) {
   CLI::App app{"The programs of MindSpore's tutorial on converting distributed checkpoints."};
   app.footer("DATA_PATH names the folder with the data: MNIST's files or those of make_data.");
   app.require_subcommand(1);
+  // So that a script's options can be overruled behind them.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   ProgramOptions options;
   if (const char* const path = std::getenv("DATA_PATH")) options.data_path = path;
   int ranks[std::size(kPrograms)];
@@ -75,7 +77,9 @@ int main(int argc, char** argv) {
   std::vector<std::string> parts;
   std::string svg_file;
   CLI::App& draw = *app.add_subcommand("draw_losses", "Draw losses of trainings as one curve");
-  draw.add_option("LABEL=FILE", parts, "Written with --losses, in their order")->required();
+  draw.add_option("LABEL=FILE", parts, "Written with --losses, in their order")
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   draw.add_option("-o,--output", svg_file, "The picture, SVG")->required();
   try {
     app.parse(argc, argv);
