@@ -15,15 +15,41 @@
 namespace relayout {
 namespace {
 
-// The network as its function writes it for these inputs.
-Result<Graph> Write(const NetworkFunction& network, const std::vector<TensorType>& types,
+std::string TypeText(const TensorType& type) {
+  return Format("{}{}", ShortName(type.dtype), ToText(type.shape));
+}
+
+// A network whose shapes are fixed takes these inputs or none.
+Status CheckInputs(const Graph& graph, const std::vector<TensorType>& types) {
+  const std::vector<ValueId>& inputs = graph.inputs();
+  if (inputs.size() != types.size()) {
+    return InvalidInput(Format("the network has {}, but {} given",
+                               Count(std::ssize(inputs), "input"),
+                               Count(std::ssize(types), "tensor")));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& input = graph.value(inputs[i]);
+    const TensorType wanted{input.dtype, input.shape};
+    if (wanted == types[i]) continue;
+    return InvalidInput(Format("input '{}' of the network is {}, but {} is given",
+                               Printable(input.name), TypeText(wanted), TypeText(types[i])));
+  }
+  return OkStatus();
+}
+
+// The network for these inputs.
+Result<Graph> Write(const ModelOptions& options, const std::vector<TensorType>& types,
                     const std::vector<std::string>& names) {
+  if (options.graph) {
+    RELAYOUT_RETURN_IF_ERROR(CheckInputs(*options.graph, types));
+    return *options.graph;
+  }
   NetworkBuilder net;
   std::vector<NetworkTensor> inputs;
   for (size_t i = 0; i < types.size(); ++i) {
     inputs.push_back(net.Input(names[i], types[i].shape, types[i].dtype));
   }
-  return net.Build(network(net, inputs));
+  return net.Build(options.network(net, inputs));
 }
 
 InferOptions InferOptionsOf(const ModelOptions& options, int rank_count, bool training) {
@@ -43,7 +69,10 @@ InferOptions InferOptionsOf(const ModelOptions& options, int rank_count, bool tr
 
 Status CheckOptions(const ModelOptions& options, int rank_count) {
   const ParallelOptions& parallel = options.parallel;
-  if (!options.network) return InvalidInput("a model without a network");
+  if (!options.network && !options.graph) return InvalidInput("a model without a network");
+  if (options.network && options.graph) {
+    return InvalidInput("a model of two networks, one as a function and one as a graph");
+  }
   if (parallel.stage_count < 1 || rank_count % parallel.stage_count != 0) {
     return InvalidInput(Format("{} cannot be dealt evenly to {}", Count(rank_count, "rank"),
                                Count(parallel.stage_count, "pipeline stage")));
@@ -141,7 +170,7 @@ Status Model::Build(const Dataset& dataset) {
       types.pop_back();
       names.pop_back();
     }
-    RELAYOUT_ASSIGN_OR_RETURN(Graph graph, Write(options_.network, types, names));
+    RELAYOUT_ASSIGN_OR_RETURN(Graph graph, Write(options_, types, names));
     if (options_.loss) {
       RELAYOUT_ASSIGN_OR_RETURN(graph, WithLoss(graph, *options_.loss));
     }
@@ -262,7 +291,7 @@ Result<StageRunner*> Model::PredictorFor(const std::vector<TensorType>& inputs, 
   const auto compile = [&]() -> Status {
     std::vector<std::string> names;
     for (size_t i = 0; i < inputs.size(); ++i) names.push_back(Format("x{}", i));
-    RELAYOUT_ASSIGN_OR_RETURN(const Graph graph, Write(options_.network, inputs, names));
+    RELAYOUT_ASSIGN_OR_RETURN(const Graph graph, Write(options_, inputs, names));
     RELAYOUT_ASSIGN_OR_RETURN(InferredStrategy inferred, InferStrategy(graph, infer));
     made.strategy = std::make_shared<const InferredStrategy>(std::move(inferred));
     return strategy_ == nullptr ? MakeParameters(made.strategy) : OkStatus();

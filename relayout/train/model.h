@@ -38,6 +38,7 @@
 #include "relayout/base/status.h"
 #include "relayout/comm/comm.h"
 #include "relayout/graph/builder.h"
+#include "relayout/graph/graph.h"
 #include "relayout/graph/training_loss.h"
 #include "relayout/infer/infer_options.h"
 #include "relayout/spmd/tensor.h"
@@ -69,6 +70,9 @@ struct ParallelOptions {
 
 struct ModelOptions {
   NetworkFunction network;
+  // Instead of a function: a network that is there already, ReadMindir's with its constants. It is
+  // trained on batches of its inputs' types, and asked with such. load_mindir.h has its values.
+  std::optional<Graph> graph = {};
   // None: the network's result is the loss, a scalar.
   std::optional<Loss> loss;
   OptimizerOptions optimizer = {};
