@@ -153,6 +153,22 @@ class FirstSteps final : public Dataset {
   int64_t count_;
 };
 
+// What is trained lies as MindSpore's compiler has it in the case's file.
+void ExpectMindSporesLayouts(FileSystem& fs, const Case& c, const RankPlace& place,
+                             const std::vector<StateTensor>& state) {
+  const auto file = ReadStrategyFile(
+      fs, Format("{}/fixtures/strategies/{}/strategy_{}.ckpt", kShared, c.strategy, place.stage));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  size_t compared = 0;
+  for (const ParameterLayout& wanted : file->stages[0].layouts.parameters) {
+    const auto found = std::ranges::find(state, wanted.name, &StateTensor::name);
+    if (found == state.end()) continue;  // A state of another optimizer.
+    EXPECT_TRUE(HoldSameShards(found->layout, wanted.layout)) << wanted.name;
+    ++compared;
+  }
+  EXPECT_GE(compared, c.parallel.stage_count == 1 ? 6U : 2U);
+}
+
 Status Train(Comm& comm, const Case& c, const std::string& optimizer, int64_t steps, Outcome& run) {
   kernels::UseKernelThreads(1);
   const int64_t readers = c.parallel.full_batch ? 1 : comm.size() / c.parallel.stage_count;
@@ -174,6 +190,7 @@ Status Train(Comm& comm, const Case& c, const std::string& optimizer, int64_t st
   options.parallel = c.parallel;
   RELAYOUT_ASSIGN_OR_RETURN(const auto model, Model::Create(comm, options));
   RELAYOUT_RETURN_IF_ERROR(model->Build(dataset));
+  if (!c.strategy.empty()) ExpectMindSporesLayouts(fs, c, model->place(), model->state());
   const std::string init = Format("{}/init_{}.ckpt", data, c.nn_dense ? "nn_dense" : "dense");
   RELAYOUT_RETURN_IF_ERROR(
       LoadCheckpointIntoNet(model->training_view(), fs, init, {}, {.slice_whole = true}).status());
