@@ -199,6 +199,16 @@ Status Model::Build(const Dataset& dataset) {
 
 // ------------------------------------------------------------------------------------- training
 
+namespace {
+
+// What a rank says to a batch: OK to go on, or why all ranks have to end.
+Status Readiness(Comm& comm, const Status& batch) {
+  if (!batch.ok() || !comm.StopRequested()) return batch;
+  return Cancelled("stopped on request");
+}
+
+}  // namespace
+
 Result<float> Model::TrainStep(const std::vector<Tensor>& batch, int64_t step) {
   std::vector<const Tensor*> inputs;
   for (const Tensor& tensor : batch) inputs.push_back(&tensor);
@@ -222,7 +232,7 @@ Status Model::Train(int64_t epoch_count, const Dataset& dataset,
   for (progress.epoch = 1; progress.epoch <= epoch_count; ++progress.epoch) {
     for (int64_t i = 0; i < dataset.batch_count(); ++i) {
       auto batch = dataset.Batch(progress.epoch - 1, i);
-      RELAYOUT_RETURN_IF_ERROR(Agree(comm_, batch.status()));
+      RELAYOUT_RETURN_IF_ERROR(Agree(comm_, Readiness(comm_, batch.status())));
       RELAYOUT_ASSIGN_OR_RETURN(progress.loss, TrainStep(*batch, step_));
       progress.step_in_epoch = i + 1;
       progress.step = ++step_ - first_step;
@@ -334,7 +344,7 @@ Result<double> Model::Accuracy(const Dataset& dataset) {
   RELAYOUT_ASSIGN_OR_RETURN(StageRunner* const runner, PredictorFor(types, /*full_batch=*/true));
   for (int64_t i = 0; i < dataset.batch_count(); ++i) {
     auto batch = dataset.Batch(0, i);
-    RELAYOUT_RETURN_IF_ERROR(Agree(comm_, batch.status()));
+    RELAYOUT_RETURN_IF_ERROR(Agree(comm_, Readiness(comm_, batch.status())));
     std::vector<Tensor> inputs;
     std::vector<const Tensor*> pointers;
     // The last batch may be shorter, and the network is not.

@@ -89,7 +89,8 @@ class Model {
 
   // Each of the following is collective among all ranks, and fails on all of them when it fails on
   // one; afterwards the Comm is good for nothing but its end, unless the message came before
-  // anything was trained.
+  // anything was trained. Comm::RequestStop ends Train and Accuracy before their next batch, with
+  // kCancelled.
 
   // Compiles for training on such batches. Fails when ranks are given different ones, and as
   // WithLoss, InferStrategy and StageRunner::Create do. Does nothing when it was compiled before.
@@ -110,7 +111,9 @@ class Model {
   // must be the same on all ranks. @pre a network of one result, f32[rows,classes]
   Result<double> Accuracy(const Dataset& dataset);
 
-  // @pre it was built
+  // Whether it was compiled for anything, and has parameters.
+  bool is_built() const { return strategy_ != nullptr; }
+  // @pre is_built()
   const InferredStrategy& strategy() const { return *strategy_; }
   const RankPlace& place() const { return place_; }
   Comm& comm() { return comm_; }
