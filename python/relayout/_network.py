@@ -278,6 +278,13 @@ class NetworkBuilder:
     def __init__(self) -> None:
         self._builder = _core.NetworkBuilder()
 
+    @classmethod
+    def _of(cls, builder: _core.NetworkBuilder) -> NetworkBuilder:
+        """One that writes into the network of relayout.train.Model."""
+        self = cls.__new__(cls)
+        self._builder = builder
+        return self
+
     def _made(self, tensor: _core.NetworkTensor) -> NetworkTensor:
         return NetworkTensor(self._builder, tensor)
 
@@ -286,7 +293,13 @@ class NetworkBuilder:
         return self._made(self._builder.input(name, _shape_of(shape), _short_name(dtype)))
 
     def parameter(
-        self, name: str, shape: Sequence[int], dtype: object = "float32", *, trained: bool = True
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: object = "float32",
+        *,
+        trained: bool = True,
+        initializer: str = "",
     ) -> NetworkTensor:
         """A parameter, called as in checkpoints: after the names of the scopes. One that is used
         twice is made once.
@@ -296,12 +309,16 @@ class NetworkBuilder:
             shape: Of the whole tensor.
             dtype: "float32", "bfloat16", numpy.float16, ...
             trained: The optimizer keeps state for it (MindSpore: requires_grad).
+            initializer: What it is before relayout.train trains it, by MindSpore's names:
+                "normal", "he_uniform(2.236)"; empty: zeros.
 
         Raises:
             InputError: There is one of this name.
         """
         return self._made(
-            self._builder.parameter(name, _shape_of(shape), _short_name(dtype), bool(trained))
+            self._builder.parameter(
+                name, _shape_of(shape), _short_name(dtype), bool(trained), initializer
+            )
         )
 
     def constant(self, shape: Sequence[int], dtype: object = "float32") -> NetworkTensor:

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "python/src/bindings.h"
+#include "python/src/network_builder.h"
 #include "python/src/run.h"
 #include "python/src/text.h"
 #include "relayout/base/text.h"
@@ -87,16 +88,17 @@ std::shared_ptr<Graph> Trained(const Graph& graph, const std::string& loss) {
 
 // --- The builder --------------------------------------------------------------------------------
 
-struct Builder {
-  NetworkBuilder net;
-  std::vector<std::unique_ptr<Scope>> scopes;
+// What was just made; a mistake is raised where it happens.
+BuiltTensor Sound(const std::shared_ptr<Builder>& builder, const NetworkTensor& tensor) {
+  ThrowIfFailed(builder->net().TakeMistake());
+  return {builder, tensor};
+}
 
-  // What was just made; a mistake is raised where it happens.
-  NetworkTensor Sound(const NetworkTensor& tensor) {
-    ThrowIfFailed(net.TakeMistake());
-    return tensor;
-  }
-};
+std::vector<NetworkTensor> TensorsOf(const std::vector<BuiltTensor>& built) {
+  std::vector<NetworkTensor> tensors;
+  for (const BuiltTensor& tensor : built) tensors.push_back(tensor.get());
+  return tensors;
+}
 
 DType DTypeOf(const std::string& short_name) {
   const std::optional<DType> dtype = DTypeFromShortName(short_name);
@@ -140,57 +142,59 @@ Attributes AttributesOf(const nb::dict& dict) {
 }
 
 void BindBuilder(nb::module_& module) {
-  nb::class_<NetworkTensor>(module, "NetworkTensor", "See relayout/graph/builder.h.")
-      .def_prop_ro("shape", [](const NetworkTensor& self) { return TupleOf(self.shape()); })
-      .def_prop_ro("dtype",
-                   [](const NetworkTensor& self) { return std::string(ShortName(self.dtype())); });
+  using Self = std::shared_ptr<Builder>;
+  nb::class_<BuiltTensor>(module, "NetworkTensor", "See relayout/graph/builder.h.")
+      .def_prop_ro("shape", [](const BuiltTensor& self) { return TupleOf(self.get().shape()); })
+      .def_prop_ro("dtype", [](const BuiltTensor& self) {
+        return std::string(ShortName(self.get().dtype()));
+      });
   nb::class_<Builder>(module, "NetworkBuilder", "See relayout/graph/builder.h.")
       .def(nb::init<>())
       .def("input",
-           [](Builder& self, const std::string& name, const std::vector<int64_t>& shape,
+           [](const Self& self, const std::string& name, const std::vector<int64_t>& shape,
               const std::string& dtype) {
-             return self.Sound(self.net.Input(name, ShapeOf(shape), DTypeOf(dtype)));
+             return Sound(self, self->net().Input(name, ShapeOf(shape), DTypeOf(dtype)));
            })
       .def("parameter",
-           [](Builder& self, const std::string& name, const std::vector<int64_t>& shape,
-              const std::string& dtype, bool trained) {
-             return self.Sound(self.net.Parameter(name, ShapeOf(shape),
-                                                  {.dtype = DTypeOf(dtype), .trained = trained}));
+           [](const Self& self, const std::string& name, const std::vector<int64_t>& shape,
+              const std::string& dtype, bool trained, const std::string& initializer) {
+             return Sound(self, self->net().Parameter(name, ShapeOf(shape),
+                                                      {.dtype = DTypeOf(dtype),
+                                                       .trained = trained,
+                                                       .initializer = initializer}));
            })
       .def("constant",
-           [](Builder& self, const std::vector<int64_t>& shape, const std::string& dtype) {
-             return self.Sound(self.net.Constant(ShapeOf(shape), DTypeOf(dtype)));
+           [](const Self& self, const std::vector<int64_t>& shape, const std::string& dtype) {
+             return Sound(self, self->net().Constant(ShapeOf(shape), DTypeOf(dtype)));
            })
       .def("constant_of",
-           [](Builder& self, const std::vector<int64_t>& shape, const std::string& dtype,
+           [](const Self& self, const std::vector<int64_t>& shape, const std::string& dtype,
               const nb::bytes& bytes) {
              const std::string_view held(bytes.c_str(), bytes.size());
-             return self.Sound(self.net.Constant(ShapeOf(shape), DTypeOf(dtype), held));
+             return Sound(self, self->net().Constant(ShapeOf(shape), DTypeOf(dtype), held));
            })
       .def("number",
-           [](Builder& self, double number, const std::string& dtype) {
-             return self.Sound(self.net.Number(number, DTypeOf(dtype)));
+           [](const Self& self, double number, const std::string& dtype) {
+             return Sound(self, self->net().Number(number, DTypeOf(dtype)));
            })
       .def("apply",
-           [](Builder& self, const std::string& type, const std::vector<NetworkTensor>& inputs,
+           [](const Self& self, const std::string& type, const std::vector<BuiltTensor>& inputs,
               const nb::dict& attributes) {
-             return self.Sound(self.net.Apply(type, inputs, AttributesOf(attributes)));
+             return Sound(self,
+                          self->net().Apply(type, TensorsOf(inputs), AttributesOf(attributes)));
            })
-      .def("cut", [](Builder& self, const NetworkTensor& tensor,
-                     const Cuts& cuts) { self.Sound(tensor.Cut(cuts)); })
-      .def("cut_outputs", [](Builder& self, const NetworkTensor& tensor,
-                             const Cuts& cuts) { self.Sound(tensor.CutOutputs(cuts)); })
+      .def("cut", [](const Self& self, const BuiltTensor& tensor,
+                     const Cuts& cuts) { Sound(self, tensor.get().Cut(cuts)); })
+      .def("cut_outputs", [](const Self& self, const BuiltTensor& tensor,
+                             const Cuts& cuts) { Sound(self, tensor.get().CutOutputs(cuts)); })
       .def("output",
-           [](Builder& self, const NetworkTensor& tensor, int64_t index) {
-             return self.Sound(tensor.Output(static_cast<size_t>(index)));
+           [](const Self& self, const BuiltTensor& tensor, int64_t index) {
+             return Sound(self, tensor.get().Output(static_cast<size_t>(index)));
            })
-      .def("enter",
-           [](Builder& self, const std::string& name) {
-             self.scopes.push_back(std::make_unique<Scope>(self.net, name));
-           })
-      .def("leave", [](Builder& self) { self.scopes.pop_back(); })
-      .def("build", [](Builder& self, const std::vector<NetworkTensor>& results) {
-        return std::make_shared<Graph>(ValueOrThrow(self.net.Build(results)));
+      .def("enter", &Builder::Enter)
+      .def("leave", &Builder::Leave)
+      .def("build", [](const Builder& self, const std::vector<BuiltTensor>& results) {
+        return std::make_shared<Graph>(ValueOrThrow(self.net().Build(TensorsOf(results))));
       });
 }
 

@@ -190,6 +190,9 @@ class NetworkBuilder {
   // The network that returns these, so far. Fails with the first mistake that was made.
   Result<Graph> Build(const std::vector<NetworkTensor>& results);
 
+  // Counts among the mistakes: what a network's own function finds wrong.
+  void AddMistake(const Status& status) { (void)Mistake(status); }
+
   // Forgets the mistakes that were made and gives the first one, for callers who want to know where
   // it happened; OK when there was none.
   Status TakeMistake();
