@@ -18,6 +18,7 @@ from relayout._text import count
 NetworkLike = Union[Network, StrPath]
 
 _STAGE_MARK = "{stage}"
+_RANK_MARK = "{rank}"
 _MODES = ("semi_auto", "auto")
 _SEARCHES = ("propagation", "cost")
 
@@ -68,7 +69,8 @@ class InferredStrategy:
 
         Args:
             path: JSON if it ends in ``.json``, else protobuf. With several stages
-                ``{stage}`` in it becomes the number of each: ``strategy_{stage}.ckpt``.
+                ``{stage}`` in it becomes the number of each: ``strategy_{stage}.ckpt``; or
+                ``{rank}`` that of its first device.
             merged: One file for all stages, as merge_strategies() makes it.
             overwrite: Replace files that exist.
 
@@ -76,19 +78,19 @@ class InferredStrategy:
             The files written, by stage.
 
         Raises:
-            InputError: There are several stages and `path` has no ``{stage}``, or a file exists.
+            InputError: There are several stages and `path` has neither mark, or a file exists.
         """
         text = os.fspath(path_of("path", path))
         if merged:
             stages: list[tuple[int | None, str]] = [(None, text)]
-        elif self.stage_count > 1 and _STAGE_MARK not in text:
+        elif self.stage_count > 1 and _STAGE_MARK not in text and _RANK_MARK not in text:
             raise InputError(
                 f"{text}: one name for the files of {self.stage_count} stages; put {_STAGE_MARK} "
                 "into it, or take merged=True for one file"
             )
         else:
             stages = [
-                (stage, text.replace(_STAGE_MARK, str(stage))) for stage in range(self.stage_count)
+                (stage, self._path_of_stage(text, stage)) for stage in range(self.stage_count)
             ]
         for _, file in stages:
             if not overwrite and os.path.lexists(file):
@@ -96,6 +98,13 @@ class InferredStrategy:
         for stage, file in stages:
             self._inferred.save(stage, file, overwrite)
         return tuple(file for _, file in stages)
+
+    def _path_of_stage(self, text: str, stage: int) -> str:
+        text = text.replace(_STAGE_MARK, str(stage))
+        if _RANK_MARK not in text:
+            return text
+        ranks = self.strategy.rank_count // self.stage_count
+        return text.replace(_RANK_MARK, str(stage * ranks))
 
     def __repr__(self) -> str:
         return (

@@ -285,6 +285,8 @@ class Strategies(Case):
         (self.folder / "stages").mkdir()
         files = inferred.save(self.folder / "stages" / "s_{stage}.ckpt")
         self.assertEqual([file[-8:] for file in files], ["s_0.ckpt", "s_1.ckpt"])
+        files = inferred.save(self.folder / "s_{rank}.ckpt")
+        self.assertEqual([file[-8:] for file in files], ["s_0.ckpt", "s_8.ckpt"])
         merged = self.folder / "merged.ckpt"
         self.assertEqual(inferred.save(merged, merged=True), (str(merged),))
         by_stage = relayout.load_strategy(self.folder / "stages")
