@@ -25,20 +25,20 @@ constexpr auto kLookInterval = std::chrono::milliseconds(50);
 // The runs under way, for StopAllRuns.
 class Runs {
  public:
-  void Add(Progress* progress) {
+  void Add(const Watch* run) {
     const std::lock_guard lock(mutex_);
     ForgetParent();
-    running_.push_back(progress);
+    running_.push_back(run);
   }
-  void Remove(Progress* progress) {
+  void Remove(const Watch* run) {
     const std::lock_guard lock(mutex_);
-    std::erase(running_, progress);
+    std::erase(running_, run);
     changed_.notify_all();
   }
   void StopAndWait() {
     std::unique_lock lock(mutex_);
     ForgetParent();
-    for (Progress* progress : running_) progress->cancel_requested = true;
+    for (const Watch* run : running_) run->stop();
     changed_.wait(lock, [this] { return running_.empty(); });
   }
 
@@ -53,7 +53,7 @@ class Runs {
   std::mutex mutex_;
   std::condition_variable changed_;
   pid_t process_ = getpid();
-  std::vector<Progress*> running_;
+  std::vector<const Watch*> running_;
 };
 
 // Never destroyed: daemon threads may outlive static objects.
@@ -64,13 +64,13 @@ Runs& AllRuns() {
 
 class RunRegistration {
  public:
-  explicit RunRegistration(Progress& progress) : progress_(progress) { AllRuns().Add(&progress_); }
-  ~RunRegistration() { AllRuns().Remove(&progress_); }
+  explicit RunRegistration(const Watch& run) : run_(run) { AllRuns().Add(&run_); }
+  ~RunRegistration() { AllRuns().Remove(&run_); }
   RunRegistration(const RunRegistration&) = delete;
   RunRegistration& operator=(const RunRegistration&) = delete;
 
  private:
-  Progress& progress_;
+  const Watch& run_;
 };
 
 // While it lives, this thread, and threads that it starts, get no signals but those of their own
@@ -102,20 +102,19 @@ std::jthread StartWithoutSignals(const std::function<void()>& work) {
   }
 }
 
-class Watch {
+class Watcher {
  public:
-  Watch(Progress& progress, nb::handle on_progress)
-      : progress_(progress), on_progress_(on_progress) {}
+  explicit Watcher(const Watch& watch) : watch_(watch) {}
 
   void Run(const std::function<void()>& work) {
-    const RunRegistration registration(progress_);
+    const RunRegistration registration(watch_);
     std::jthread worker = StartWithoutSignals([&] {
       work();
       const std::lock_guard lock(mutex_);
       is_done_ = true;
       wake_.notify_all();
     });
-    while (!WaitALittle()) Look();
+    while (!WaitALittle()) LookAround();
     worker.join();
     if (failure_) std::rethrow_exception(failure_);
   }
@@ -129,33 +128,21 @@ class Watch {
   }
 
   // A failure stops the work; then nobody is asked any more.
-  void Look() {
+  void LookAround() {
     if (failure_) return;
     try {
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
+      // Every other time: ten times a second.
+      is_odd_ = !is_odd_;
+      if (is_odd_) watch_.look();
     } catch (...) {
-      Fail();
-    }
-    // Every other time: ten times a second.
-    is_odd_ = !is_odd_;
-    if (!failure_ && is_odd_ && progress_.total_bytes > 0) Report();
-  }
-
-  void Report() {
-    try {
-      CallProgress(progress_, on_progress_);
-    } catch (...) {
-      Fail();
+      failure_ = std::current_exception();
+      watch_.stop();
+      watch_.on_failure();
     }
   }
 
-  void Fail() {
-    failure_ = std::current_exception();
-    progress_.cancel_requested = true;
-  }
-
-  Progress& progress_;
-  const nb::handle on_progress_;
+  const Watch& watch_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool is_done_ = false;
@@ -165,8 +152,15 @@ class Watch {
 
 }  // namespace
 
+void RunWatched(const Watch& watch, const std::function<void()>& work) { Watcher(watch).Run(work); }
+
 void RunWatched(Progress& progress, nb::handle on_progress, const std::function<void()>& work) {
-  Watch(progress, on_progress).Run(work);
+  RunWatched({.stop = [&] { progress.cancel_requested = true; },
+              .look =
+                  [&] {
+                    if (progress.total_bytes > 0) CallProgress(progress, on_progress);
+                  }},
+             work);
 }
 
 void CallProgress(const Progress& progress, nb::handle on_progress) {

@@ -28,8 +28,22 @@
 
 namespace relayout::python {
 
-// Runs `work`, which must not throw, as said above. `on_progress` is None or a callable of
-// (written_bytes, total_bytes). Throws what signal handlers or `on_progress` raised.
+// What is done about a call while it runs.
+struct Watch {
+  // Asks the work to end soon. From any thread, perhaps more than once; without the GIL it must not
+  // touch Python.
+  std::function<void()> stop;
+  // In the calling thread, with the GIL, ten times a second; what it throws stops the work.
+  std::function<void()> look = [] {};
+  // In the calling thread, with the GIL, once after the work was stopped because of what `look` or
+  // a signal handler raised.
+  std::function<void()> on_failure = [] {};
+};
+
+// Runs `work`, which must not throw, as said above. Throws what signal handlers or `look` raised.
+void RunWatched(const Watch& watch, const std::function<void()>& work);
+
+// The same; `on_progress`, None or a callable of (written_bytes, total_bytes), is who looks.
 void RunWatched(Progress& progress, nanobind::handle on_progress,
                 const std::function<void()>& work);
 
