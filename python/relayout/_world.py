@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from relayout import _core
 from relayout._errors import InputError
 
-# One thread at a time may talk to the other processes.
-_lock = threading.Lock()
+# One thread at a time may talk to the other processes; within run_ranks it may also convert.
+_lock = threading.RLock()
 _world: object | None = None
 _has_left = False
 
@@ -44,8 +44,8 @@ def _join(launch: str) -> object:
         except ImportError as error:
             raise _unsupported(
                 f"this process was started {launch}, but this relayout cannot use MPI ({error}): "
-                "each process would convert everything; install relayout again where an MPI "
-                "library is, start one process, or convert in one of them with alone=True"
+                "each process would do everything; install relayout again where an MPI library is, "
+                "start one process, or convert in one of them with alone=True"
             ) from error
         try:
             _world = _mpi.join()

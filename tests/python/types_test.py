@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 
 from case import ROOT, Case
@@ -16,7 +17,7 @@ from case import ROOT, Case
 from relayout import _core
 
 SKIPPED = 77
-STUB = ROOT / "python" / "relayout" / "_core.pyi"
+PACKAGE = ROOT / "python" / "relayout"
 USER = """
 import relayout
 from typing import Optional
@@ -28,6 +29,23 @@ plan = relayout.plan({0: "a.ckpt"}, "dst", explain=["w"])
 copies: int = sum(len(shard.copies) for shard in plan.explained[0].shards)
 layout: relayout.Layout = relayout.load_strategy("src.ckpt")["w"][0].layout
 good: bool = bool(relayout.verify(None, "dst"))
+"""
+TRAINER = """
+import relayout
+from relayout import train
+
+def network(net: relayout.NetworkBuilder, x: relayout.NetworkTensor) -> relayout.NetworkTensor:
+    return net.matmul(x, net.parameter("weight", (784, 10), initializer="normal"))
+
+def main(comm: train.Comm) -> float:
+    data = train.MnistDataset("mnist", batch_size=32, num_shards=comm.size, shard_id=comm.rank)
+    model = train.Model(network, "cross_entropy", train.SGD(learning_rate=0.01), comm=comm)
+    model.train(2, data, [train.LossMonitor(20), train.ModelCheckpoint("net", "rank_0")])
+    report = train.load_param_into_net(model, train.load_checkpoint("net.ckpt"))
+    names: tuple[str, ...] = report.param_not_load
+    return model.accuracy(data)
+
+shares: dict[int, float] = train.run_ranks(4, main)
 """
 
 
@@ -62,18 +80,30 @@ class Types(Case):
 
     def test_user(self) -> None:
         (self.folder / "user.py").write_text(USER)
-        self.mypy(str(self.folder / "user.py"))
+        (self.folder / "trainer.py").write_text(TRAINER)
+        self.mypy(str(self.folder / "user.py"), str(self.folder / "trainer.py"))
 
     def test_stub(self) -> None:
         """The same functions, classes and members."""
+        self.compare_stub(_core)
+
+    def test_stub_of_training(self) -> None:
+        try:
+            from relayout import _train
+        except ImportError:
+            self.skipTest("the package was built without oneDNN")
+        self.compare_stub(_train)
+
+    def compare_stub(self, extension: types.ModuleType) -> None:
         stub, module = {}, {}
-        for node in ast.parse(STUB.read_text()).body:
+        name = extension.__name__.rpartition(".")[2]
+        for node in ast.parse((PACKAGE / f"{name}.pyi").read_text()).body:
             if isinstance(node, ast.FunctionDef):
                 stub[node.name] = [argument.arg for argument in node.args.args]
             elif isinstance(node, ast.ClassDef):
                 stub[node.name] = sorted(public([name for n in node.body for name in names_of(n)]))
-        for name in public(dir(_core)):
-            value = getattr(_core, name)
+        for name in public(dir(extension)):
+            value = getattr(extension, name)
             if isinstance(value, type):
                 members = public(list(vars(value)))
                 is_enum = issubclass(value, enum.Enum)
