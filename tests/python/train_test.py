@@ -214,6 +214,29 @@ class Training(Case):
         model.train(5, dataset(comm))
         return model.predict(x), model.accuracy(dataset(comm))
 
+    def test_network_that_is_there(self) -> None:
+        """In the place of a function; and the values that MindSpore exported it with."""
+        net = relayout.NetworkBuilder()
+        built = net.build(network(net, net.input("x", (32, 12))))
+        recorder = train.LossRecorder()
+        model = train.Model(built, "cross_entropy", train.Adam(learning_rate=0.02))
+        model.train(3, dataset(train.Comm()), recorder)
+        self.assertEqual(recorder.losses, losses_on(1))
+        path = ROOT / "tests/data/mindir/mlp.mindir"
+        exported = relayout.read_mindir(path, constants=True)
+        values = train.load_mindir(path)
+
+        def main(comm: train.Comm):
+            model = train.Model(exported, comm=comm, parallel=train.Parallel(full_batch=True))
+            model.build_predict(exported.inputs[0].shape)
+            report = train.load_param_into_net(model, values, slice_whole=True)
+            return report, model.state()
+
+        for report, state in train.run_ranks(4, main).values():
+            self.assertEqual(report, ((), ()))
+            for name, tensor in state.items():
+                numpy.testing.assert_array_equal(tensor.numpy(), values[name][tensor.slices])
+
     def test_state_and_strategy(self) -> None:
         def main(comm: train.Comm):
             model = model_on(comm, cut_network, full_batch=True)

@@ -36,6 +36,7 @@ from relayout.train._checkpoints import (
     LoadedCheckpoint,
     LoadReport,
     load_checkpoint,
+    load_mindir,
     load_param_into_net,
     save_checkpoint,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "StateTensor",
     "TensorDataset",
     "load_checkpoint",
+    "load_mindir",
     "load_param_into_net",
     "run_ranks",
     "save_checkpoint",

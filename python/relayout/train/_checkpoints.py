@@ -122,6 +122,20 @@ def load_checkpoint(
     )
 
 
+def load_mindir(mindir_file_name: StrPath) -> LoadedCheckpoint:
+    """What a network was exported with, as a checkpoint with whole tensors:
+
+    >>> network = relayout.read_mindir("net.mindir", constants=True)
+    >>> model = train.Model(network, "cross_entropy", comm=comm)
+    >>> model.build(dataset)
+    >>> train.load_param_into_net(model, train.load_mindir("net.mindir"), slice_whole=True)
+
+    Raises:
+        InputError: The file cannot be read, or holds no values.
+    """
+    return LoadedCheckpoint(_train.load_mindir(mindir_file_name))
+
+
 def load_param_into_net(
     net: Model, parameter_dict: Mapping[str, Value], *, slice_whole: bool = False
 ) -> LoadReport:

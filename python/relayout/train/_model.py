@@ -11,7 +11,7 @@ from relayout import _core, _train
 from relayout._arguments import int64_of
 from relayout._errors import InputError
 from relayout._infer import InferredStrategy
-from relayout._network import NetworkBuilder, NetworkTensor, _shape_of, _short_name
+from relayout._network import Network, NetworkBuilder, NetworkTensor, _shape_of, _short_name
 from relayout._strategy import Layout, slices_of
 from relayout._text import count
 from relayout.train._callbacks import Callback, for_engine
@@ -160,6 +160,26 @@ class StateTensor:
         return f"<relayout.train.StateTensor {self.name}: {list(self.shape)} {self.layout}>"
 
 
+def _writer(
+    network: NetworkFunction,
+) -> Callable[[_core.NetworkBuilder, list[_core.NetworkTensor]], list[_core.NetworkTensor]]:
+    """The network function as the engine calls it."""
+
+    def write(
+        builder: _core.NetworkBuilder, inputs: list[_core.NetworkTensor]
+    ) -> list[_core.NetworkTensor]:
+        results = network(
+            NetworkBuilder._of(builder), *(NetworkTensor(builder, tensor) for tensor in inputs)
+        )
+        tensors = (results,) if isinstance(results, NetworkTensor) else tuple(results)
+        for tensor in tensors:
+            if not isinstance(tensor, NetworkTensor):
+                raise TypeError(f"the network returns {tensor!r}, which is no NetworkTensor")
+        return [tensor._tensor for tensor in tensors]
+
+    return write
+
+
 class Model:
     """A network that is trained and asked on all ranks of a Comm, as MindSpore's Model under
     semi_auto_parallel or auto_parallel.
@@ -180,7 +200,8 @@ class Model:
 
     Args:
         network: ``network(net, *inputs)`` writes the network down with a NetworkBuilder, for what
-            one rank is fed, and returns its result, or a tuple of them.
+            one rank is fed, and returns its result, or a tuple of them. Or a Network, which is
+            trained on batches of its inputs' shapes; read_mindir(path, constants=True) reads one.
         loss_fn: "cross_entropy", "softmax_cross_entropy" or "mean_squared_error" of the result
             against the last tensor of each batch, see Network.with_loss(). None: the network
             returns the loss.
@@ -195,7 +216,7 @@ class Model:
 
     def __init__(
         self,
-        network: NetworkFunction,
+        network: Network | NetworkFunction,
         loss_fn: str | None = None,
         optimizer: Optimizer | None = None,
         *,
@@ -203,26 +224,14 @@ class Model:
         parallel: Parallel | None = None,
         seed: int = 1,
     ) -> None:
-        if not callable(network):
+        if not (isinstance(network, Network) or callable(network)):
             raise TypeError(f"network={network!r} is no function of a NetworkBuilder and tensors")
         if int64_of("seed", seed) < 0:
             raise InputError(f"seed={seed}: give 0 or more")
 
-        def write(
-            builder: _core.NetworkBuilder, inputs: list[_core.NetworkTensor]
-        ) -> list[_core.NetworkTensor]:
-            results = network(
-                NetworkBuilder._of(builder), *(NetworkTensor(builder, tensor) for tensor in inputs)
-            )
-            tensors = (results,) if isinstance(results, NetworkTensor) else tuple(results)
-            for tensor in tensors:
-                if not isinstance(tensor, NetworkTensor):
-                    raise TypeError(f"the network returns {tensor!r}, which is no NetworkTensor")
-            return [tensor._tensor for tensor in tensors]
-
         self._model = _train.Model(
             (comm or Comm())._comm,
-            write,
+            network._graph if isinstance(network, Network) else _writer(network),
             {
                 "loss": loss_fn,
                 "optimizer": (optimizer or SGD())._as_dict(),

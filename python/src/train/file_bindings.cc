@@ -17,6 +17,7 @@
 #include "relayout/base/text.h"
 #include "relayout/io/posix_file_system.h"
 #include "relayout/train/load_checkpoint.h"
+#include "relayout/train/load_mindir.h"
 #include "relayout/train/save_checkpoint.h"
 
 namespace nb = nanobind;
@@ -80,6 +81,12 @@ std::shared_ptr<LoadedCheckpoint> Load(nb::handle path, std::vector<std::string>
   return std::make_shared<LoadedCheckpoint>(ValueOrThrow(*std::move(loaded)));
 }
 
+std::shared_ptr<LoadedCheckpoint> LoadNetworkValues(nb::handle path) {
+  const std::string file = PathFromPython(path);
+  return std::make_shared<LoadedCheckpoint>(
+      RunBriefly<LoadedCheckpoint>([&] { return LoadMindir(Files(), file); }));
+}
+
 // What a program made up; `path` is what messages call it.
 std::shared_ptr<LoadedCheckpoint> FromValues(const std::string& path, const nb::list& values) {
   return std::make_shared<LoadedCheckpoint>(
@@ -119,6 +126,7 @@ void BindFiles(nb::module_& module) {
       .def("value", &ValueOf, nb::arg("name"));
   module.def("load_checkpoint", &Load, nb::arg("path"), nb::arg("specify_prefix"),
              nb::arg("filter_prefix"), nb::arg("choose").none());
+  module.def("load_mindir", &LoadNetworkValues, nb::arg("path"));
   module.def("checkpoint_of", &FromValues, nb::arg("path"), nb::arg("values"));
   module.def("save_checkpoint", &Save, nb::arg("path"), nb::arg("values"));
 }

@@ -109,13 +109,18 @@ ParallelOptions ParallelOf(const nb::dict& given) {
 // The model of a rank.
 class RankModel {
  public:
+  // `network` is a Graph, or a function that writes one down.
   RankModel(std::shared_ptr<Rank> rank, nb::object network, const nb::dict& given)
-      : rank_(std::move(rank)),
-        network_(std::make_unique<PythonNetwork>(*rank_, std::move(network))) {
+      : rank_(std::move(rank)) {
     ModelOptions options;
-    options.network = [network = network_.get()](NetworkBuilder& net, auto inputs) {
-      return network->Write(net, inputs);
-    };
+    if (nb::isinstance<Graph>(network)) {
+      options.graph = nb::cast<const Graph&>(network);
+    } else {
+      network_ = std::make_unique<PythonNetwork>(*rank_, std::move(network));
+      options.network = [function = network_.get()](NetworkBuilder& net, auto inputs) {
+        return function->Write(net, inputs);
+      };
+    }
     options.optimizer = OptimizerOf(nb::cast<nb::dict>(given["optimizer"]));
     options.parallel = ParallelOf(nb::cast<nb::dict>(given["parallel"]));
     options.seed = nb::cast<uint64_t>(given["seed"]);
@@ -215,7 +220,7 @@ class RankModel {
   }
 
   const std::shared_ptr<Rank> rank_;
-  const std::unique_ptr<PythonNetwork> network_;
+  std::unique_ptr<PythonNetwork> network_;  // Unless it is a Graph.
   std::unique_ptr<Model> model_;
 };
 
