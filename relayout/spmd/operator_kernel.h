@@ -109,6 +109,9 @@ struct OperatorKernel {
   // Output 0 may be input 0's tensor (if that has its shape, and backward does not read it), and
   // input 0's gradient that of output 0.
   bool in_place = false;
+  // Output 0 has the elements of input 0 in their order, whatever their shapes: it may lie in its
+  // memory also where that is read by others, and input 0's gradient in that of output 0's.
+  bool is_view = false;
   // forward gives the outputs whole, having added up by RankContext::Sum what PartialAxesOfOutput
   // says: nobody is to add them up once more. Gradients of inputs are terms as ever.
   bool sums_outputs = false;

@@ -18,8 +18,15 @@ namespace {
 using Memory = ProgramPlan::Memory;
 constexpr int kNone = ProgramPlan::kNone;
 
-Tensor MemoryIf(bool wanted, const Memory& memory) {
-  return wanted ? Tensor(memory.dtype, memory.shape) : Tensor();
+// Adds a tensor to those that were made before it: an empty one where it is not wanted.
+void MakeIf(bool wanted, const Memory& memory, std::vector<Tensor>& made) {
+  if (!wanted) {
+    made.emplace_back();
+  } else if (memory.shares == kNone) {
+    made.emplace_back(memory.dtype, memory.shape);
+  } else {
+    made.push_back(Tensor::Sharing(made[static_cast<size_t>(memory.shares)], memory.shape));
+  }
 }
 
 // What two of one shape have in common: adds `term` to `sum`.
@@ -34,15 +41,15 @@ Program::Program(ProgramPlan plan, ParameterStore& parameters, int frame_count)
   for (int frame = 0; frame < frame_count; ++frame) {
     std::vector<Tensor>& tensors = frames_.emplace_back();
     for (const Memory& memory : plan_.tensors) {
-      tensors.push_back(MemoryIf(memory.kind == Memory::Kind::kFrame, memory));
+      MakeIf(memory.kind == Memory::Kind::kFrame, memory, tensors);
     }
     kept_.emplace_back(plan_.runs.size());
   }
   for (const Memory& memory : plan_.tensors) {
-    step_tensors_.push_back(MemoryIf(memory.kind == Memory::Kind::kStep, memory));
+    MakeIf(memory.kind == Memory::Kind::kStep, memory, step_tensors_);
   }
   for (const Memory& memory : plan_.gradients) {
-    gradients_.push_back(MemoryIf(memory.kind != Memory::Kind::kParameter, memory));
+    MakeIf(memory.kind != Memory::Kind::kParameter, memory, gradients_);
   }
 }
 
@@ -166,7 +173,7 @@ Status Program::MoveBackward(const RankContext& context, const ProgramPlan::Move
   if (!Adds(move.source_gradient, first)) {
     return Redistribute(*context.comm, move.backward, from.bytes(), to.bytes());
   }
-  Tensor& term = ScratchLike(to);
+  Tensor& term = ScratchLike(to, {});
   RELAYOUT_RETURN_IF_ERROR(Redistribute(*context.comm, move.backward, from.bytes(), term.bytes()));
   AddTo(term, to);
   return OkStatus();
@@ -200,17 +207,11 @@ Status Program::RunBackward(const RankContext& context, size_t number, int frame
   }
   // Of those that add, the terms first.
   std::vector<Tensor*> terms(run.inputs.size(), nullptr);
-  std::vector<Tensor> added(run.inputs.size());
   for (size_t i = 0; i < terms.size(); ++i) {
     const ProgramPlan::Contribution& contribution = run.input_gradients[i];
     if (contribution.gradient == kNone) continue;
     Tensor& gradient = GradientOf(contribution.gradient);
-    if (Adds(contribution, first)) {
-      added[i] = Tensor(gradient.dtype(), gradient.shape());
-      terms[i] = &added[i];
-    } else {
-      terms[i] = &gradient;
-    }
+    terms[i] = Adds(contribution, first) ? &ScratchLike(gradient, terms) : &gradient;
   }
   RELAYOUT_RETURN_IF_ERROR(run.kernel->backward({.at = run.at,
                                                  .context = context,
@@ -220,7 +221,9 @@ Status Program::RunBackward(const RankContext& context, size_t number, int frame
                                                  .output_gradients = output_gradients,
                                                  .input_gradients = terms}));
   for (size_t i = 0; i < terms.size(); ++i) {
-    if (terms[i] == &added[i]) AddTo(added[i], GradientOf(run.input_gradients[i].gradient));
+    if (terms[i] == nullptr) continue;
+    Tensor& gradient = GradientOf(run.input_gradients[i].gradient);
+    if (terms[i] != &gradient) AddTo(*terms[i], gradient);
   }
   return OkStatus();
 }
@@ -230,8 +233,10 @@ bool Program::Adds(const ProgramPlan::Contribution& contribution, bool first) co
   return contribution.adds || (!first && memory.kind != Memory::Kind::kFrame);
 }
 
-Tensor& Program::ScratchLike(const Tensor& gradient) {
-  const auto found = std::ranges::find(scratch_, gradient.shape(), &Tensor::shape);
+Tensor& Program::ScratchLike(const Tensor& gradient, std::span<Tensor* const> taken) {
+  const auto found = std::ranges::find_if(scratch_, [&](const Tensor& tensor) {
+    return tensor.shape() == gradient.shape() && std::ranges::find(taken, &tensor) == taken.end();
+  });
   if (found != scratch_.end()) return *found;
   return scratch_.emplace_back(DType::kFloat32, gradient.shape());
 }

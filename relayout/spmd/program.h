@@ -16,8 +16,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,8 +72,8 @@ class Program {
 
   // Whether a contribution adds to what is there.
   bool Adds(const ProgramPlan::Contribution& contribution, bool first) const;
-  // A tensor to make a contribution in before it is added.
-  Tensor& ScratchLike(const Tensor& gradient);
+  // A tensor to make a contribution in before it is added; none of `taken`.
+  Tensor& ScratchLike(const Tensor& gradient, std::span<Tensor* const> taken);
 
   ProgramPlan plan_;
   ParameterStore& parameters_;
@@ -79,7 +81,7 @@ class Program {
   std::vector<Tensor> step_tensors_;
   std::vector<Tensor> gradients_;
   std::vector<std::vector<std::vector<Tensor>>> kept_;  // By frame and run.
-  std::vector<Tensor> scratch_;                         // One a shape.
+  std::deque<Tensor> scratch_;
 };
 
 }  // namespace relayout

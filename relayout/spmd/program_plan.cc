@@ -171,6 +171,7 @@ class Planner {
 
   size_t AddSlot(const Memory& memory, bool has_gradient) {
     plan_.tensors.push_back(memory);
+    is_read_elsewhere_.push_back(false);
     return AddSlotOn(static_cast<int>(plan_.tensors.size()) - 1, memory, has_gradient);
   }
   size_t AddSlotOn(int tensor, const Memory& memory, bool has_gradient) {
@@ -337,15 +338,16 @@ class Planner {
       RELAYOUT_ASSIGN_OR_RETURN(Box box, BoxOf(op.outputs[i], prepared.layout.outputs[i]));
       run.at.output_boxes.push_back(std::move(box));
     }
-    pending.in_place = TakesOver(op, prepared, run.at, pending.input_slots);
+    const Sharing sharing = SharingOf(op, prepared, run.at, pending.input_slots);
+    pending.shares_gradient = sharing.gradient;
     const auto number = static_cast<int>(plan_.runs.size());
     for (size_t i = 0; i < op.outputs.size(); ++i) {
       RELAYOUT_ASSIGN_OR_RETURN(
           const Memory memory,
           MemoryOf(op.outputs[i], prepared.layout.outputs[i], Memory::Kind::kFrame));
       const bool has_gradient = facts_.HasGradient(op.outputs[i]);
-      const size_t slot = i == 0 && pending.in_place
-                              ? AddSlotOn(run.inputs[0], memory, has_gradient)
+      const size_t slot = i == 0 && sharing.memory
+                              ? AddSharedSlot(run.inputs[0], sharing, memory, has_gradient)
                               : AddSlot(memory, has_gradient);
       pending.output_slots.push_back(slot);
       run.outputs.push_back(slots_[slot].tensor);
@@ -358,22 +360,53 @@ class Planner {
     return OkStatus();
   }
 
-  // Whether output 0 may lie in the memory of input 0: nobody else reads that, now or backward.
-  bool TakesOver(const Operator& op, const Prepared& prepared, const RankOperator& at,
-                 const std::vector<size_t>& input_slots) const {
-    if (!prepared.kernel->in_place || input_slots.empty()) return false;
-    const ValueId input = op.inputs[0];
-    const Memory& memory = plan_.tensors[static_cast<size_t>(slots_[input_slots[0]].tensor)];
-    if (memory.kind != Memory::Kind::kFrame || graph_.value(input).role != ValueRole::kResult ||
-        memory.dtype != graph_.value(op.outputs[0]).dtype ||
-        at.input_boxes[0].shape() != at.output_boxes[0].shape() || facts_.UseCountOf(input) != 1 ||
-        facts_.OriginOf(input) != stage()) {
-      return false;
+  // What output 0 shares with input 0.
+  struct Sharing {
+    bool memory = false;
+    bool gradient = false;
+    bool may_overwrite = false;  // Nobody else reads that memory, now or backward.
+  };
+
+  Sharing SharingOf(const Operator& op, const Prepared& prepared, const RankOperator& at,
+                    const std::vector<size_t>& input_slots) const {
+    const OperatorKernel& kernel = *prepared.kernel;
+    if (!(kernel.in_place || kernel.is_view) || input_slots.empty()) return {};
+    const auto tensor = static_cast<size_t>(slots_[input_slots[0]].tensor);
+    const Memory& memory = plan_.tensors[tensor];
+    const bool fits = kernel.is_view || at.input_boxes[0].shape() == at.output_boxes[0].shape();
+    if (!fits || memory.kind != Memory::Kind::kFrame ||
+        memory.dtype != graph_.value(op.outputs[0]).dtype) {
+      return {};
     }
-    if (!request_.training) return true;
-    const Value& value = graph_.value(input);
+    const ValueId input = op.inputs[0];
+    const bool is_alone = graph_.value(input).role == ValueRole::kResult &&
+                          facts_.UseCountOf(input) == 1 && facts_.OriginOf(input) == stage();
+    const bool may_overwrite = is_alone && !is_read_elsewhere_[tensor] && !IsRead(prepared, input);
+    if (!kernel.is_view && !may_overwrite) return {};
+    return {.memory = true, .gradient = is_alone, .may_overwrite = may_overwrite};
+  }
+
+  // Whether backward reads a value, of its producer or of its only user.
+  bool IsRead(const Prepared& user, ValueId id) const {
+    if (!request_.training) return false;
+    const Value& value = graph_.value(id);
     const uint32_t read = facts_.prepared(value.producer).kernel->reads_outputs;
-    return (prepared.kernel->reads_inputs & 1U) == 0 && ((read >> value.output_index) & 1U) == 0;
+    return (user.kernel->reads_inputs & 1U) != 0 || ((read >> value.output_index) & 1U) != 0;
+  }
+
+  // A slot in the memory of a tensor; a tensor of its own where it has another shape.
+  size_t AddSharedSlot(int tensor, const Sharing& sharing, Memory memory, bool has_gradient) {
+    const auto index = static_cast<size_t>(tensor);
+    const bool is_read_elsewhere = is_read_elsewhere_[index] || !sharing.may_overwrite;
+    if (plan_.tensors[index].shape == memory.shape &&
+        is_read_elsewhere_[index] == is_read_elsewhere) {
+      return AddSlotOn(tensor, memory, has_gradient);
+    }
+    memory.shares = tensor;
+    const size_t slot = AddSlot(memory, has_gradient);
+    slots_[slot].gradient_memory.shares = kNone;
+    is_read_elsewhere_.back() = is_read_elsewhere;
+    return slot;
   }
 
   // A sum of terms that several need, perhaps in several layouts, is made first.
@@ -486,14 +519,23 @@ class Planner {
     if (!run.has_backward) return;
     for (size_t i = 0; i < pending.input_slots.size(); ++i) {
       Slot& slot = slots_[pending.input_slots[i]];
-      // Where values lie in one memory, so may their gradients: nobody else contributes.
-      if (i == 0 && pending.in_place && slot.has_gradient && run.output_gradients[0] != kNone) {
-        slot.gradient = run.output_gradients[0];
+      // Where values lie in one memory, so may their gradients if nobody else contributes.
+      if (i == 0 && pending.shares_gradient && slot.has_gradient &&
+          run.output_gradients[0] != kNone) {
+        slot.gradient = ShareGradient(run.output_gradients[0], slot.gradient_memory);
         run.input_gradients[0] = {slot.gradient, false};
       } else {
         run.input_gradients[i] = Contribute(pending.input_slots[i]);
       }
     }
+  }
+
+  // A gradient in the memory of another one.
+  int ShareGradient(int gradient, Memory memory) {
+    if (plan_.gradients[static_cast<size_t>(gradient)].shape == memory.shape) return gradient;
+    memory.shares = gradient;
+    plan_.gradients.push_back(memory);
+    return static_cast<int>(plan_.gradients.size()) - 1;
   }
 
   struct PendingMove {
@@ -503,7 +545,7 @@ class Planner {
   struct PendingRun {
     std::vector<size_t> input_slots;
     std::vector<size_t> output_slots;
-    bool in_place = false;
+    bool shares_gradient = false;
   };
 
   const ProgramRequest& request_;
@@ -511,6 +553,7 @@ class Planner {
   const Facts& facts_;
   const Graph& graph_;
   ProgramPlan plan_;
+  std::vector<bool> is_read_elsewhere_;  // Of tensors: by users of the value whose view it is.
   std::vector<Slot> slots_;
   std::vector<std::optional<Located>> homes_;  // By ValueId.
   std::vector<std::vector<Located>> uses_;
@@ -549,7 +592,11 @@ std::string ToText(const ProgramPlan& plan, const ProgramPlan::Run& run) {
     text += Format("{}{}", i == 0 ? "" : ", ", TensorText(plan, run.inputs[i]));
   }
   text += ") ->";
-  for (const int output : run.outputs) text += Format(" {}", TensorText(plan, output));
+  for (const int output : run.outputs) {
+    text += Format(" {}", TensorText(plan, output));
+    const int shares = plan.tensors[static_cast<size_t>(output)].shares;
+    if (shares != kNone) text += Format(" in %{}", shares);
+  }
   return text;
 }
 

@@ -21,6 +21,12 @@
 // Where a result is a sum of terms (PartialAxesOfOutput), the move from there sums; with more than
 // one layout wanted, the sum is made first, and that is the home.
 //
+// # Views
+//
+// What an operator leaves as it is, element by element in order (Reshape), lies in its input's
+// memory. So may what it calculates from input 0 alone, element by element, where nobody else reads
+// that, now or backward.
+//
 // # Gradients
 //
 // Each tensor with a gradient has one accumulator. Backward goes through the steps in reverse; the
@@ -65,6 +71,9 @@ struct ProgramPlan {
     DType dtype = DType::kFloat32;
     Dims shape;
     size_t parameter = 0;
+    // Of a view: the tensor (of a gradient, the gradient) in whose memory it lies, with as many
+    // elements in another shape. That one comes before this one.
+    int shares = kNone;
   };
 
   // A contribution to a gradient.

@@ -348,7 +348,7 @@ Status Redistribute(Comm& comm, const RedistributionPlan& plan, std::span<const 
   RELAYOUT_CHECK(plan.group[plan.member] == comm.rank());
   if (plan.reduce_group.empty()) return MoveBoxes(comm, plan, from.data(), to.data());
   if (plan.group.size() == 1 && plan.from_box == plan.to_box) {
-    std::ranges::copy(from, to.begin());
+    if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
     return AllReduceSum(comm, plan.reduce_group,
                         {reinterpret_cast<float*>(to.data()), to.size() / sizeof(float)});
   }

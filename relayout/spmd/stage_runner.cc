@@ -133,7 +133,7 @@ void StageRunner::Feed(std::span<const Tensor* const> inputs, int64_t micro_batc
     const std::span<std::byte> part = program_->TensorOf(feed.tensor, FrameOf(micro_batch)).bytes();
     const size_t begin =
         feed.box.shape().empty() ? 0 : static_cast<size_t>(micro_batch) * part.size();
-    std::ranges::copy(all.subspan(begin, part.size()), part.begin());
+    if (!part.empty()) std::memcpy(part.data(), all.data() + begin, part.size());
   }
 }
 

@@ -14,7 +14,9 @@ int64_t SizeOf(const Dims& shape) {
   return *count;
 }
 
-void Tensor::Freer::operator()(void* memory) const { std::free(memory); }
+void Tensor::Freer::operator()(void* memory) const {
+  if (owns) std::free(memory);
+}
 
 Tensor::Tensor(DType dtype, const Dims& shape) : dtype_(dtype), shape_(shape) {
   RELAYOUT_CHECK(dtype == DType::kFloat32 || dtype == DType::kInt32);
@@ -29,6 +31,15 @@ Tensor Tensor::Clone() const {
   Tensor copy(dtype_, shape_);
   std::memcpy(copy.memory_.get(), memory_.get(), static_cast<size_t>(size_bytes()));
   return copy;
+}
+
+Tensor Tensor::Sharing(Tensor& other, const Dims& shape) {
+  RELAYOUT_CHECK(SizeOf(shape) == other.size());
+  Tensor shared;
+  shared.dtype_ = other.dtype_;
+  shared.shape_ = shape;
+  shared.memory_ = {other.memory_.get(), Freer(false)};
+  return shared;
 }
 
 std::span<std::byte> Tensor::bytes() {

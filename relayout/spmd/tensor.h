@@ -66,6 +66,9 @@ class Tensor {
   Tensor& operator=(Tensor&& other) noexcept = default;
   // Copies are long, so they are asked for.
   Tensor Clone() const;
+  // The elements of `other`, in its memory, in another shape; `other` has to outlive it. @pre as
+  // many
+  static Tensor Sharing(Tensor& other, const Dims& shape);
 
   DType dtype() const { return dtype_; }
   const Dims& shape() const { return shape_; }
@@ -85,6 +88,9 @@ class Tensor {
 
  private:
   struct Freer {
+    Freer() : owns(true) {}
+    explicit Freer(bool owner) : owns(owner) {}
+    bool owns;
     void operator()(void* memory) const;
   };
 

@@ -41,6 +41,18 @@ TEST(Tensor, ViewsShareItsMemory) {
   EXPECT_EQ(tensor.shape(), (Dims{24}));
 }
 
+TEST(Tensor, SharesMemory) {
+  Tensor owner(DType::kFloat32, {4, 6});
+  Tensor view = Tensor::Sharing(owner, {2, 12});
+  owner.f32().data[13] = 3;
+  EXPECT_EQ(view.f32().data[13], 3);
+  EXPECT_EQ(view.shape(), (Dims{2, 12}));
+  const Tensor again = Tensor::Sharing(view, {24});
+  view = Tensor();
+  const Tensor moved = std::move(owner);
+  EXPECT_EQ(again.f32().data, moved.f32().data);
+}
+
 TEST(TensorDeathTest, RefusesWhatIsNotThere) {
   Tensor tensor(DType::kFloat32, {4, 2});
   EXPECT_DEATH(tensor.i32(), "dtype");

@@ -116,11 +116,20 @@ TEST(Activation, HasLimits) {
   };
   for (const Case& c :
        {Case{Sigmoid, 200, 1}, Case{Sigmoid, -200, 0}, Case{Tanh, 200, 1}, Case{Tanh, -200, -1},
-        Case{GeLU, 200, 200}, Case{GeLU, -200, 0}, Case{SiLU, 200, 200}, Case{SiLU, -200, 0}}) {
+        Case{GeLU, 200, 200}, Case{GeLU, -200, 0}, Case{GeLU, 1e38F, 1e38F}, Case{GeLU, -1e38F, 0},
+        Case{SiLU, 200, 200}, Case{SiLU, -200, 0}}) {
     Tensor x(DType::kFloat32, {1});
     x.f32().data[0] = c.x;
     c.forward(x.f32(), x.f32());
     EXPECT_NEAR(x.f32().data[0], c.y, 1e-30) << c.x;
+  }
+  for (const float at : {-1e38F, -200.0F, 200.0F, 1e38F}) {
+    Tensor x(DType::kFloat32, {1});
+    Tensor dx(DType::kFloat32, {1});
+    x.f32().data[0] = at;
+    dx.f32().data[0] = 3;
+    GeLUGradient(x.f32(), dx.f32(), dx.f32());
+    EXPECT_NEAR(dx.f32().data[0], at > 0 ? 3 : 0, 1e-30) << at;
   }
 }
 

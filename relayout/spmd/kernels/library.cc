@@ -153,8 +153,6 @@ Algorithm AlgorithmOf(Function function) {
       return {dnnl::algorithm::eltwise_tanh};
     case Function::kSigmoid:
       return {dnnl::algorithm::eltwise_logistic};
-    case Function::kGelu:
-      return {dnnl::algorithm::eltwise_gelu_tanh};
     case Function::kSilu:
       return {dnnl::algorithm::eltwise_swish, 1.0F};
   }

@@ -25,7 +25,6 @@ enum class Function {
   kExp,
   kTanh,
   kSigmoid,
-  kGelu,  // By tanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
   kSilu,  // x sigmoid(x).
 };
 

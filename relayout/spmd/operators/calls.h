@@ -23,7 +23,7 @@ class GradientOrScratch {
   Tensor scratch_;
 };
 
-// The same elements, whatever the shapes; nothing to do where both are one tensor.
+// The same elements, whatever the shapes; nothing to do where both share their memory.
 void CopyElements(const Tensor& from, Tensor& to);
 
 // Fails where a gradient comes from an output other than the first one, whose part in the backward

@@ -35,7 +35,8 @@ OperatorKernel InOrder(std::string_view type) {
           .adapt = AdaptToOrder,
           .reads_inputs = 0,
           .reads_outputs = 0,
-          .in_place = true};
+          .in_place = true,
+          .is_view = true};
 }
 
 // --- Transpose ----------------------------------------------------------------------------------
