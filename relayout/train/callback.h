@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Callbacks: what happens beside training, after each step and epoch. Called on every rank, in the
-// order in which they were given; a failure ends training on all ranks.
+// order in which they were given, as many on each; a failure on one rank ends training on all.
 #pragma once
 
 #include <cstdint>

@@ -110,23 +110,62 @@ Result<std::unique_ptr<Model>> Model::Create(Comm& comm, ModelOptions options) {
 
 // ------------------------------------------------------------------------------------ compiling
 
-// All ranks must run the same network, and find out before they run it that they do not.
-Status Model::AgreeOnNetwork(const Graph& graph) {
-  const std::string text = relayout::ToText(graph);
-  RELAYOUT_ASSIGN_OR_RETURN(const std::vector<std::string> texts, comm_.AllGather(text));
+namespace {
+
+// The line that `at` is in.
+std::string LineOf(const std::string& text, std::string::const_iterator at) {
+  const auto begin = std::find(std::make_reverse_iterator(at), text.rend(), '\n').base();
+  return std::string(begin, std::find(at, text.end(), '\n'));
+}
+
+// Fails where `text` is not the same on all ranks, with the first line that is not.
+Status AgreeOn(Comm& comm, std::string_view what, const std::string& text) {
+  RELAYOUT_ASSIGN_OR_RETURN(const std::vector<std::string> texts, comm.AllGather(text));
   for (size_t rank = 0; rank < texts.size(); ++rank) {
     if (texts[rank] == texts[0]) continue;
     const auto differs = std::ranges::mismatch(texts[0], texts[rank]);
-    const auto line_of = [](const std::string& all, std::string::const_iterator at) {
-      const auto begin = std::find(std::make_reverse_iterator(at), all.rend(), '\n').base();
-      return std::string(begin, std::find(at, all.end(), '\n'));
-    };
-    return InvalidInput(
-        Format("ranks run different networks: rank 0 has '{}' where rank {} has '{}'; batches and "
-               "the network must be the same on all ranks",
-               line_of(texts[0], differs.in1), rank, line_of(texts[rank], differs.in2)));
+    return InvalidInput(Format("{}: rank 0 has '{}' where rank {} has '{}'", what,
+                               LineOf(texts[0], differs.in1), rank,
+                               LineOf(texts[rank], differs.in2)));
   }
   return OkStatus();
+}
+
+// What the network's text does not say.
+std::string SettingsText(const ModelOptions& options) {
+  const ParallelOptions& parallel = options.parallel;
+  std::string text =
+      Format("optimizer {}, learning rate {}, weight decay {}, loss scale {}, seed {}",
+             options.optimizer.type, options.optimizer.learning_rate,
+             options.optimizer.weight_decay, options.optimizer.loss_scale, options.seed);
+  text.append(Format(", mode {}, stages {}, micro batches {}", static_cast<int>(parallel.mode),
+                     parallel.stage_count, parallel.micro_batch_count));
+  if (parallel.full_batch) text.append(", full batch");
+  if (parallel.optimizer_parallel.enabled) {
+    text.append(Format(", optimizer parallel from {} KiB in groups of {}",
+                       parallel.optimizer_parallel.threshold_kib,
+                       parallel.optimizer_parallel.group));
+  }
+  return text;
+}
+
+// Numbers of classes are checked before they are sent anywhere.
+BatchRules RulesOf(const Dataset& dataset, const Graph& network, std::optional<Loss> loss) {
+  BatchRules rules{.names = dataset.names(), .types = dataset.types()};
+  if (!loss || *loss == Loss::kMeanSquaredError) return rules;
+  rules.class_count = network.value(network.results()[0]).shape[1];
+  rules.ignored = *loss == Loss::kCrossEntropy ? -100 : -1;
+  return rules;
+}
+
+}  // namespace
+
+// All ranks must run the same network, and find out before they run it that they do not.
+Status Model::AgreeOnNetwork(const std::string& written) {
+  const auto agreed = AgreeOn(comm_, "ranks run different networks", written);
+  if (agreed.code() != StatusCode::kInvalidInput) return agreed;
+  return InvalidInput(
+      Format("{}; batches and the network must be the same on all ranks", agreed.message()));
 }
 
 Status Model::MakeParameters(std::shared_ptr<const InferredStrategy> strategy) {
@@ -157,6 +196,7 @@ Status Model::Build(const Dataset& dataset) {
         "first");
   }
   const int64_t micro_batch_count = options_.parallel.micro_batch_count;
+  std::string written;
   const auto compile = [&]() -> Status {
     std::vector<TensorType> types = dataset.types();
     std::vector<std::string> names = dataset.names();
@@ -172,14 +212,20 @@ Status Model::Build(const Dataset& dataset) {
     }
     RELAYOUT_ASSIGN_OR_RETURN(Graph graph, Write(options_, types, names));
     if (options_.loss) {
-      RELAYOUT_ASSIGN_OR_RETURN(graph, WithLoss(graph, *options_.loss));
+      RELAYOUT_ASSIGN_OR_RETURN(Graph trained, WithLoss(graph, *options_.loss));
+      batch_rules_ = RulesOf(dataset, graph, options_.loss);
+      graph = std::move(trained);
+    } else {
+      batch_rules_ = RulesOf(dataset, graph, {});
     }
+    written = relayout::ToText(graph);
     RELAYOUT_ASSIGN_OR_RETURN(InferredStrategy inferred,
                               InferStrategy(graph, InferOptionsOf(options_, comm_.size(), true)));
     return MakeParameters(std::make_shared<const InferredStrategy>(std::move(inferred)));
   };
   RELAYOUT_RETURN_IF_ERROR(Agree(comm_, compile()));
-  RELAYOUT_RETURN_IF_ERROR(AgreeOnNetwork(strategy_->graph));
+  RELAYOUT_RETURN_IF_ERROR(AgreeOnNetwork(written));
+  RELAYOUT_RETURN_IF_ERROR(AgreeOn(comm_, "ranks train differently", SettingsText(options_)));
   const auto prepare = [&]() -> Status {
     RELAYOUT_ASSIGN_OR_RETURN(Optimizer optimizer,
                               Optimizer::Create(options_.optimizer, *parameters_));
@@ -222,33 +268,57 @@ Result<float> Model::TrainStep(const std::vector<Tensor>& batch, int64_t step) {
   return *loss;
 }
 
+Result<std::vector<Tensor>> Model::ReadBatch(const Dataset& dataset,
+                                             const TrainingProgress& progress) {
+  auto batch = dataset.Batch(progress.epoch - 1, progress.step_in_epoch - 1);
+  const Status mine = batch.ok() ? CheckBatch(batch_rules_, *batch) : batch.status();
+  const std::string place = Format("epoch {}, step {}", progress.epoch, progress.step_in_epoch);
+  RELAYOUT_RETURN_IF_ERROR(Agree(comm_, Readiness(comm_, mine.WithContext(place))));
+  return batch;
+}
+
+namespace {
+
+// Calls each callback, one after the other on all ranks together: what fails on one rank ends all
+// of them, and none waits in the next callback.
+template <typename Call>
+Status CallEach(Comm& comm, const std::vector<Callback*>& callbacks, const Call& call) {
+  for (Callback* const callback : callbacks) {
+    RELAYOUT_RETURN_IF_ERROR(Agree(comm, call(*callback)));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
 Status Model::Train(int64_t epoch_count, const Dataset& dataset,
                     const std::vector<Callback*>& callbacks) {
   RELAYOUT_RETURN_IF_ERROR(Build(dataset));
-  const TrainingView view = training_view();
-  for (Callback* const callback : callbacks) RELAYOUT_RETURN_IF_ERROR(callback->OnBegin(view));
   TrainingProgress progress{.epoch_count = epoch_count, .steps_per_epoch = dataset.batch_count()};
+  RELAYOUT_RETURN_IF_ERROR(AgreeOn(
+      comm_, "ranks train differently",
+      Format("{} of {}, {}", Count(epoch_count, "epoch"), Count(progress.steps_per_epoch, "step"),
+             Count(std::ssize(callbacks), "callback"))));
+  const TrainingView view = training_view();
+  RELAYOUT_RETURN_IF_ERROR(
+      CallEach(comm_, callbacks, [&](Callback& callback) { return callback.OnBegin(view); }));
   const int64_t first_step = step_;
   for (progress.epoch = 1; progress.epoch <= epoch_count; ++progress.epoch) {
-    for (int64_t i = 0; i < dataset.batch_count(); ++i) {
-      auto batch = dataset.Batch(progress.epoch - 1, i);
-      RELAYOUT_RETURN_IF_ERROR(Agree(comm_, Readiness(comm_, batch.status())));
-      RELAYOUT_ASSIGN_OR_RETURN(progress.loss, TrainStep(*batch, step_));
+    for (int64_t i = 0; i < progress.steps_per_epoch; ++i) {
       progress.step_in_epoch = i + 1;
+      RELAYOUT_ASSIGN_OR_RETURN(const std::vector<Tensor> batch, ReadBatch(dataset, progress));
+      RELAYOUT_ASSIGN_OR_RETURN(progress.loss, TrainStep(batch, step_));
       progress.step = ++step_ - first_step;
-      for (Callback* const callback : callbacks) {
-        RELAYOUT_RETURN_IF_ERROR(callback->OnStepEnd(view, progress));
-      }
+      RELAYOUT_RETURN_IF_ERROR(CallEach(comm_, callbacks, [&](Callback& callback) {
+        return callback.OnStepEnd(view, progress);
+      }));
     }
-    for (Callback* const callback : callbacks) {
-      RELAYOUT_RETURN_IF_ERROR(callback->OnEpochEnd(view, progress));
-    }
+    RELAYOUT_RETURN_IF_ERROR(CallEach(
+        comm_, callbacks, [&](Callback& callback) { return callback.OnEpochEnd(view, progress); }));
   }
   progress.epoch = epoch_count;
-  for (Callback* const callback : callbacks) {
-    RELAYOUT_RETURN_IF_ERROR(callback->OnEnd(view, progress));
-  }
-  return OkStatus();
+  return CallEach(comm_, callbacks,
+                  [&](Callback& callback) { return callback.OnEnd(view, progress); });
 }
 
 // --------------------------------------------------------------------------------------- asking
@@ -298,16 +368,18 @@ Result<StageRunner*> Model::PredictorFor(const std::vector<TensorType>& inputs, 
       .inputs = inputs, .full_batch = full_batch, .strategy = nullptr, .runner = nullptr};
   InferOptions infer = InferOptionsOf(options_, comm_.size(), false);
   infer.full_batch = full_batch;
+  std::string written;
   const auto compile = [&]() -> Status {
     std::vector<std::string> names;
     for (size_t i = 0; i < inputs.size(); ++i) names.push_back(Format("x{}", i));
     RELAYOUT_ASSIGN_OR_RETURN(const Graph graph, Write(options_, inputs, names));
+    written = relayout::ToText(graph);
     RELAYOUT_ASSIGN_OR_RETURN(InferredStrategy inferred, InferStrategy(graph, infer));
     made.strategy = std::make_shared<const InferredStrategy>(std::move(inferred));
     return strategy_ == nullptr ? MakeParameters(made.strategy) : OkStatus();
   };
   RELAYOUT_RETURN_IF_ERROR(Agree(comm_, compile()));
-  RELAYOUT_RETURN_IF_ERROR(AgreeOnNetwork(made.strategy->graph));
+  RELAYOUT_RETURN_IF_ERROR(AgreeOnNetwork(written));
   const auto prepare = [&]() -> Status {
     RELAYOUT_ASSIGN_OR_RETURN(made.runner, StageRunner::Create({.network = made.strategy.get(),
                                                                 .place = place_,

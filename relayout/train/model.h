@@ -42,6 +42,7 @@
 #include "relayout/graph/training_loss.h"
 #include "relayout/infer/infer_options.h"
 #include "relayout/spmd/tensor.h"
+#include "relayout/train/batch_rules.h"
 #include "relayout/train/callback.h"
 #include "relayout/train/dataset.h"
 #include "relayout/train/optimizer_options.h"
@@ -96,7 +97,9 @@ class Model {
   // WithLoss, InferStrategy and StageRunner::Create do. Does nothing when it was compiled before.
   Status Build(const Dataset& dataset);
 
-  // Trains on all batches of the dataset, `epoch_count` times.
+  // Trains on all batches of the dataset, `epoch_count` times. Ranks give as many callbacks each.
+  // Fails on all ranks, before a step, when ranks train differently long or one is given a batch
+  // that is none for this network: a dataset that fails, another shape, a label that is no class.
   Status Train(int64_t epoch_count, const Dataset& dataset,
                const std::vector<Callback*>& callbacks = {});
 
@@ -126,7 +129,9 @@ class Model {
 
   // Makes the parameters of a strategy, once.
   Status MakeParameters(std::shared_ptr<const InferredStrategy> strategy);
-  Status AgreeOnNetwork(const Graph& graph);
+  Status AgreeOnNetwork(const std::string& written);
+  // The batch of a step, on all ranks or on none.
+  Result<std::vector<Tensor>> ReadBatch(const Dataset& dataset, const TrainingProgress& progress);
   Result<float> TrainStep(const std::vector<Tensor>& batch, int64_t step);
   Result<StageRunner*> PredictorFor(const std::vector<TensorType>& inputs, bool full_batch);
 
@@ -139,6 +144,7 @@ class Model {
   std::unique_ptr<ParameterStore> parameters_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<StageRunner> trainer_;
+  BatchRules batch_rules_;
   std::vector<Predictor> predictors_;
   std::vector<StateTensor> state_;
   int64_t step_ = 0;  // Steps made.
