@@ -84,7 +84,7 @@ Status CheckOptions(const ModelOptions& options, int rank_count) {
     return InvalidInput(Format("{} micro batches without pipeline stages; give stages or 1",
                                parallel.micro_batch_count));
   }
-  return OkStatus();
+  return CheckOptimizer(options.optimizer);
 }
 
 }  // namespace

@@ -19,7 +19,9 @@ struct Range {
   std::string_view wanted;
 };
 
-Status CheckOptions(const OptimizerOptions& options) {
+}  // namespace
+
+Status CheckOptimizer(const OptimizerOptions& options) {
   if (options.type != "sgd" && options.type != "momentum" && options.type != "adam") {
     return InvalidInput(
         Format("optimizer '{}'; sgd, momentum and adam can train", Printable(options.type)));
@@ -48,11 +50,9 @@ Status CheckOptions(const OptimizerOptions& options) {
   return OkStatus();
 }
 
-}  // namespace
-
 Result<Optimizer> Optimizer::Create(const OptimizerOptions& options,
                                     const ParameterStore& parameters) {
-  RELAYOUT_RETURN_IF_ERROR(CheckOptions(options));
+  RELAYOUT_RETURN_IF_ERROR(CheckOptimizer(options));
   RELAYOUT_ASSIGN_OR_RETURN(const auto prefixes, OptimizerStatePrefixes(options.type));
   Optimizer optimizer(options);
   for (size_t i = 0; i < parameters.shards().size(); ++i) {

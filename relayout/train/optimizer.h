@@ -26,10 +26,12 @@
 
 namespace relayout {
 
+// Fails for another type, or numbers out of range; the message names the option.
+Status CheckOptimizer(const OptimizerOptions& options);
+
 class Optimizer {
  public:
-  // States at their beginning for each trained parameter. Fails for another type, or numbers out of
-  // range; the message names the option.
+  // States at their beginning for each trained parameter. Fails as CheckOptimizer does.
   static Result<Optimizer> Create(const OptimizerOptions& options,
                                   const ParameterStore& parameters);
 
