@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,7 +59,9 @@ class Session {
           "DATA_PATH is not set; it names the folder with MNIST's files, or with "
           "those that make_data writes");
     }
-    return MnistDataset::Open(*files_, options_.data_path, part, {.batch_size = batch_size});
+    auto opened = MnistDataset::Open(*files_, options_.data_path, part, {.batch_size = batch_size});
+    RELAYOUT_RETURN_IF_ERROR(Agree(comm_, opened.status()));
+    return opened;
   }
 
   Status Create() {
@@ -88,6 +91,19 @@ class Session {
                  saves ? PublishFile(*files_, program_.strategy_file, bytes, true) : OkStatus());
   }
 
+  // Trains, from initial values or those of a checkpoint.
+  Status Begin(const Dataset& dataset) {
+    if (!options_.init_checkpoints_dir.empty()) {
+      RELAYOUT_RETURN_IF_ERROR(Load(options_.init_checkpoints_dir));
+    }
+    return Train(dataset);
+  }
+
+  Status WriteOnRank0(const std::string& path, const std::string& text) {
+    const bool writes = comm_.rank() == 0 && !path.empty();
+    return Agree(comm_, writes ? PublishFile(*files_, path, text, true) : OkStatus());
+  }
+
   // This rank's part of the converted checkpoint.
   Status Load(const std::string& directory) {
     const std::string path = Format("{0}/rank_{1}/checkpoint_{1}.ckpt", directory, comm_.rank());
@@ -114,9 +130,7 @@ class Session {
     if (!program_.checkpoints_dir.empty()) callbacks.push_back(&checkpoint);
     const int64_t epochs = options_.epochs == 0 ? program_.epochs : options_.epochs;
     RELAYOUT_RETURN_IF_ERROR(model_->Train(epochs, dataset, callbacks));
-    const bool writes = comm_.rank() == 0 && !options_.losses_file.empty();
-    return Agree(comm_, writes ? PublishFile(*files_, options_.losses_file, recorder.Csv(), true)
-                               : OkStatus());
+    return WriteOnRank0(options_.losses_file, recorder.Csv());
   }
 
   // All ranks together.
@@ -157,24 +171,35 @@ std::string Row(const std::vector<std::string>& words) {
   return row;
 }
 
+std::string NumbersText(std::span<const float> numbers) {
+  std::string text;
+  for (const float number : numbers) {
+    text.append(text.empty() ? "" : ",").append(PythonDigits(number));
+  }
+  return text;
+}
+
 // The classes that the network sees in the first rows of its test data, and in how many of all it
 // is right.
-Status PrintPredictions(Session& session, Output& output) {
+Status PrintPredictions(Session& session, Output& output, const std::string& logits_file) {
   RELAYOUT_ASSIGN_OR_RETURN(const MnistDataset test, session.Open(MnistPart::kTest, 1));
   constexpr int64_t kShown = 10;
   std::vector<std::string> seen;
   std::vector<std::string> labels;
+  std::string rows;
   for (int64_t i = 0; i < std::min(kShown, test.batch_count()); ++i) {
     RELAYOUT_ASSIGN_OR_RETURN(const std::vector<Tensor> batch, test.Batch(0, i));
     const Tensor* const image = &batch[0];
     RELAYOUT_ASSIGN_OR_RETURN(const std::vector<Tensor> results,
                               session.model().Predict({&image, 1}));
     const auto logits = results.front().f32().elements();
+    rows.append(NumbersText(logits)).append("\n");
     seen.push_back(std::to_string(std::ranges::max_element(logits) - logits.begin()));
     labels.push_back(std::to_string(batch[1].i32().data[0]));
   }
   output.Print(Format("predictions: {}", Row(seen)));
   output.Print(Format("labels:      {}", Row(labels)));
+  RELAYOUT_RETURN_IF_ERROR(session.WriteOnRank0(logits_file, rows));
   RELAYOUT_ASSIGN_OR_RETURN(
       const MnistDataset rest,
       test.With({.batch_size = std::min<int64_t>(test.row_count(), 64), .drop_remainder = false}));
@@ -194,7 +219,7 @@ Status TrainSaving(Comm& comm, Output& output, const ProgramOptions& options) {
   RELAYOUT_ASSIGN_OR_RETURN(const MnistDataset data,
                             session.Open(MnistPart::kTrain, options.batch_size));
   RELAYOUT_RETURN_IF_ERROR(session.CompileForTraining(data));
-  return options.only_compile ? OkStatus() : session.Train(data);
+  return options.only_compile ? OkStatus() : session.Begin(data);
 }
 
 Status Retrain(Comm& comm, Output& output, const ProgramOptions& options) {
@@ -229,7 +254,7 @@ Status Infer(Comm& comm, Output& output, const ProgramOptions& options) {
                            Or(options.src_strategy_file, "src_strategy.ckpt"), converted);
   }
   RELAYOUT_RETURN_IF_ERROR(session.Load(converted));
-  return PrintPredictions(session, output);
+  return PrintPredictions(session, output, options.logits_file);
 }
 
 Status PipelineTrain(Comm& comm, Output& output, const ProgramOptions& options) {
@@ -247,7 +272,7 @@ Status PipelineTrain(Comm& comm, Output& output, const ProgramOptions& options) 
   RELAYOUT_ASSIGN_OR_RETURN(const MnistDataset data,
                             session.Open(MnistPart::kTrain, options.batch_size));
   RELAYOUT_RETURN_IF_ERROR(session.CompileForTraining(data));
-  return options.only_compile ? OkStatus() : session.Train(data);
+  return options.only_compile ? OkStatus() : session.Begin(data);
 }
 
 Status RetrainPipeline(Comm& comm, Output& output, const ProgramOptions& options) {

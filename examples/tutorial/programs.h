@@ -41,9 +41,14 @@ struct ProgramOptions {
   std::string dst_strategy_file = {};
   std::string src_checkpoints_dir = {};
   std::string dst_checkpoints_dir = {};
+  // Training begins with DIR/rank_x/checkpoint_x.ckpt instead of initial values (those programs
+  // that do not anyway).
+  std::string init_checkpoints_dir = {};
   std::string log_directory = "log_output";
   // Rank 0 writes "step,loss" lines here.
   std::string losses_file = {};
+  // Rank 0 writes what infer's network says of the images that it prints, a line for each.
+  std::string logits_file = {};
 };
 
 Status TrainSaving(Comm& comm, Output& output, const ProgramOptions& options);

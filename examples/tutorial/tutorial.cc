@@ -54,6 +54,10 @@ void AddOptions(CLI::App& app, ProgramOptions& options, int& ranks) {
   app.add_option("--dst_strategy_file", options.dst_strategy_file);
   app.add_option("--src_checkpoints_dir", options.src_checkpoints_dir);
   app.add_option("--dst_checkpoints_dir", options.dst_checkpoints_dir);
+  app.add_option("--init_checkpoints_dir", options.init_checkpoints_dir,
+                 "Begin with DIR/rank_x/checkpoint_x.ckpt (train_saving and pipeline_train)");
+  app.add_option("--logits", options.logits_file,
+                 "infer: rank 0 writes the network's results to this file");
   app.add_option("--losses", options.losses_file, "Rank 0 writes lines of step,loss to this file");
   app.add_option("--log_output", options.log_directory, "Where threads leave what they print")
       ->capture_default_str();
