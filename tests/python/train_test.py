@@ -423,6 +423,7 @@ class Failures(Case):
             ("format='pt'", lambda: saving(format="pt")),
             ("style='loud'", lambda: train.LossMonitor(style="loud")),
             ("0 ranks: give 1 to", lambda: train.run_ranks(0, print)),
+            ("threads=-1: give 1 to", lambda: train.run_ranks(1, print, threads=-1)),
             ("rank 0 has 0 ModelCheckpoint .*rank 1 has 1", lambda: train.run_ranks(2, unlike)),
             (r"layer1.bias.*f32\[3\].*", lambda: train.run_ranks(2, wrong_shape)),
         ):
@@ -529,7 +530,9 @@ class Tutorial(Case):
         self.run_flow("retrain_pipeline", "--epochs", "1", "--print_steps", "8")
         after = losses()
         self.assertEqual((len(before), len(after)), (5, 5))
-        self.assertEqual(before + after, sorted(before + after, reverse=True))
+        self.assertLess(before[-1], before[0] - 0.05)
+        self.assertLess(after[0], before[-1])
+        self.assertLess(after[-1], after[0])
 
 
 class Mpi(Tutorial):

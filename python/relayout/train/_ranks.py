@@ -50,7 +50,7 @@ class Comm:
         return f"<relayout.train.Comm: rank {self.rank} of {self.size}>"
 
 
-def run_ranks(count: int, main: Callable[[Comm], T]) -> dict[int, T]:
+def run_ranks(count: int, main: Callable[[Comm], T], *, threads: int = 0) -> dict[int, T]:
     """Runs ``main(comm)`` on `count` ranks, and waits for them.
 
     In a program that mpirun or srun started as several processes, each process is one rank, and
@@ -65,6 +65,7 @@ def run_ranks(count: int, main: Callable[[Comm], T]) -> dict[int, T]:
         count: Of all ranks; under mpirun the number of processes.
         main: Called with each rank's Comm. What it is given and what it returns is shared by
             threads.
+        threads: That each rank calculates with. 0: the processors are divided among the ranks.
 
     Returns:
         What `main` returned, by rank: of those in this process.
@@ -73,6 +74,7 @@ def run_ranks(count: int, main: Callable[[Comm], T]) -> dict[int, T]:
         InputError: `count` is not possible here.
     """
     number = int64_of("count", count)
+    team = int64_of("threads", threads)
     if not callable(main):
         raise TypeError(f"main={main!r} is not a function of a Comm")
 
@@ -81,13 +83,12 @@ def run_ranks(count: int, main: Callable[[Comm], T]) -> dict[int, T]:
 
     with _world.joined() as world:
         if world is not None:
-            rank = _train.process_rank(world)
+            rank = _train.process_rank(world, team)
             if rank.size != number:
                 raise InputError(
-                    f"run_ranks({number}, ...) in a program that was started as "
-                    f"{rank.size} processes; start it with "
-                    f"mpirun -n {number}"
+                    f"run_ranks({number}, ...) in a program that was started as {rank.size} "
+                    f"processes; start it with mpirun -n {number}"
                 )
             return {rank.rank: call(rank)}
-    results: dict[int, Any] = _train.run_ranks(number, call)
+    results: dict[int, Any] = _train.run_ranks(number, call, team)
     return results

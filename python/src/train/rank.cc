@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "python/src/comm_capsule.h"
@@ -15,6 +16,7 @@
 #include "python/src/train/bindings.h"
 #include "relayout/base/text.h"
 #include "relayout/comm/thread_comm.h"
+#include "relayout/spmd/kernels/threads.h"
 
 namespace nb = nanobind;
 
@@ -36,11 +38,15 @@ Comm& Rank::comm() const {
 }
 
 void Rank::Run(const std::function<void()>& work) {
+  const auto calculate = [&] {
+    if (thread_count_ > 0) kernels::UseKernelThreads(thread_count_);
+    work();
+  };
   if (is_watched_) {
-    RunWatched({.stop = [&] { comm_->RequestStop(); }}, work);
+    RunWatched({.stop = [&] { comm_->RequestStop(); }}, calculate);
   } else {
     const nb::gil_scoped_release unlocked;
-    work();
+    calculate();
   }
 }
 
@@ -72,8 +78,11 @@ struct RankEnd {
 
 class ThreadRanks {
  public:
-  ThreadRanks(int count, nb::handle main)
-      : main_(main), ranks_(static_cast<size_t>(count)), ends_(ranks_.size()) {}
+  ThreadRanks(int count, nb::handle main, int thread_count)
+      : main_(main),
+        thread_count_(thread_count),
+        ranks_(static_cast<size_t>(count)),
+        ends_(ranks_.size()) {}
 
   // With the GIL. What the functions returned, by rank; or throws what was raised first.
   nb::dict Run() {
@@ -102,7 +111,7 @@ class ThreadRanks {
     const nb::gil_scoped_acquire locked;
     const auto number = static_cast<size_t>(comm.rank());
     RankEnd& end = ends_[number];
-    const auto rank = std::make_shared<Rank>(comm, false);
+    const auto rank = std::make_shared<Rank>(comm, false, thread_count_);
     PythonFailure failure;
     Enter(number, {&comm, nb::module_::import_("threading").attr("get_ident")()});
     Status status = failure.Guard([&] { end.result = main_(rank); });
@@ -152,6 +161,7 @@ class ThreadRanks {
   }
 
   const nb::handle main_;
+  const int thread_count_;
   // Taken with the GIL held but for RequestStop, which takes nothing else: no deadlock.
   std::mutex mutex_;
   bool is_stopped_ = false;
@@ -159,19 +169,34 @@ class ThreadRanks {
   std::vector<RankEnd> ends_;
 };
 
-nb::dict RunRanks(int64_t count, nb::handle main) {
-  constexpr int64_t kMaxThreads = 1024;
+constexpr int64_t kMaxThreads = 1024;
+
+// How many threads a rank calculates with; 0: its share of the processors.
+int ThreadCount(int64_t wanted, int64_t rank_count) {
+  if (wanted < 0 || wanted > kMaxThreads) {
+    ThrowIfFailed(
+        InvalidInput(Format("threads={}: give 1 to {}, or 0 for this rank's share of the "
+                            "processors",
+                            wanted, kMaxThreads)));
+  }
+  if (wanted > 0) return static_cast<int>(wanted);
+  const int64_t processors = std::thread::hardware_concurrency();
+  return static_cast<int>(std::max<int64_t>(1, processors / rank_count));
+}
+
+nb::dict RunRanks(int64_t count, nb::handle main, int64_t threads) {
   if (count < 1 || count > kMaxThreads) {
     ThrowIfFailed(InvalidInput(Format("{}: give 1 to {}", Count(count, "rank"), kMaxThreads)));
   }
-  return ThreadRanks(static_cast<int>(count), main).Run();
+  return ThreadRanks(static_cast<int>(count), main, ThreadCount(threads, count)).Run();
 }
 
 // This process, of the processes whose Comm relayout._mpi has put into a capsule.
-std::shared_ptr<Rank> ProcessRank(nb::handle world) {
-  void* const comm = PyCapsule_GetPointer(world.ptr(), kCommCapsuleName);
-  if (comm == nullptr) throw nb::python_error();
-  return std::make_shared<Rank>(*static_cast<Comm*>(comm), true);
+std::shared_ptr<Rank> ProcessRank(nb::handle world, int64_t threads) {
+  void* const pointer = PyCapsule_GetPointer(world.ptr(), kCommCapsuleName);
+  if (pointer == nullptr) throw nb::python_error();
+  Comm& comm = *static_cast<Comm*>(pointer);
+  return std::make_shared<Rank>(comm, true, ThreadCount(threads, comm.size()));
 }
 
 }  // namespace
@@ -185,8 +210,8 @@ void BindRanks(nb::module_& module) {
         Comm& comm = self.comm();
         self.Call([&] { return comm.Barrier(); });
       });
-  module.def("run_ranks", &RunRanks, nb::arg("count"), nb::arg("main"));
-  module.def("process_rank", &ProcessRank, nb::arg("world"));
+  module.def("run_ranks", &RunRanks, nb::arg("count"), nb::arg("main"), nb::arg("threads"));
+  module.def("process_rank", &ProcessRank, nb::arg("world"), nb::arg("threads"));
   module.def("stop_all_runs", &StopAllRuns);
 }
 

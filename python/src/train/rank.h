@@ -29,8 +29,9 @@ class Rank {
  public:
   // A rank that is alone.
   Rank() : own_(NewSelfComm()), comm_(own_.get()), is_watched_(true) {}
-  // One of `comm`, which the caller keeps until End().
-  Rank(Comm& comm, bool is_watched) : comm_(&comm), is_watched_(is_watched) {}
+  // One of `comm`, which the caller keeps until End(). It calculates with `thread_count` threads.
+  Rank(Comm& comm, bool is_watched, int thread_count)
+      : comm_(&comm), is_watched_(is_watched), thread_count_(thread_count) {}
 
   // Throws StatusError after End().
   Comm& comm() const;
@@ -73,6 +74,7 @@ class Rank {
   std::unique_ptr<Comm> own_;
   Comm* comm_;
   const bool is_watched_;
+  const int thread_count_ = 0;  // 0: as many as there are processors.
   PythonFailure failure_;
   nanobind::object seen_;  // The last that Guard saw first.
   uint64_t seen_time_ = 0;
