@@ -8,6 +8,7 @@
 #include "relayout/base/check.h"
 #include "relayout/base/text.h"
 #include "relayout/infer/infer_strategy.h"
+#include "relayout/spmd/network_facts.h"
 
 namespace relayout {
 namespace {
@@ -15,118 +16,6 @@ namespace {
 using Contribution = ProgramPlan::Contribution;
 using Memory = ProgramPlan::Memory;
 constexpr int kNone = ProgramPlan::kNone;
-
-// An operator as it is run, on any stage.
-struct Prepared {
-  const OperatorKernel* kernel = nullptr;
-  OperatorLayout layout;
-
-  std::vector<int> SumAxes(size_t output) const {
-    if (kernel->sums_outputs) return {};
-    return PartialAxesOfOutput(layout, output);
-  }
-};
-
-// What all ranks know of a network alike.
-class Facts {
- public:
-  static Result<Facts> Of(const ProgramRequest& request) {
-    Facts facts(*request.network, request.training);
-    for (const Operator& op : facts.graph().operators()) RELAYOUT_RETURN_IF_ERROR(facts.Add(op));
-    facts.NoteUses();
-    return facts;
-  }
-
-  const Graph& graph() const { return network_->graph; }
-  const Prepared& prepared(OperatorId id) const { return prepared_[static_cast<size_t>(id)]; }
-  int64_t StageOf(OperatorId id) const { return network_->stage_of[static_cast<size_t>(id)]; }
-  // Where a parameter or an operator's result comes from; nothing of inputs and constants, which
-  // each stage has.
-  int64_t OriginOf(ValueId id) const { return origin_[static_cast<size_t>(id)]; }
-  int64_t LastUseOf(ValueId id) const { return last_use_[static_cast<size_t>(id)]; }
-  bool HasGradient(ValueId id) const { return has_gradient_[static_cast<size_t>(id)]; }
-  // By operators of any stage, and by the network's results.
-  int64_t UseCountOf(ValueId id) const { return use_count_[static_cast<size_t>(id)]; }
-  bool IsResult(ValueId id) const {
-    return std::ranges::find(graph().results(), id) != graph().results().end();
-  }
-
-  // Where a parameter is stored; kNoId-th of none. Training: one stage; else each that uses it.
-  const Layout* StoredLayoutOf(ValueId parameter, int64_t stage) const {
-    for (const LaidParameter& laid : network_->parameters) {
-      if (laid.parameter == parameter && StageOf(laid.user.user) == stage) return &laid.layout;
-    }
-    return nullptr;
-  }
-
-  // Whether a value comes to `stage` from the one before it.
-  bool Crosses(ValueId id, int64_t stage) const {
-    return OriginOf(id) != kNone && OriginOf(id) < stage && stage <= LastUseOf(id);
-  }
-
- private:
-  Facts(const InferredStrategy& network, bool training)
-      : network_(&network),
-        training_(training),
-        origin_(network.graph.values().size(), kNone),
-        last_use_(origin_.size(), kNone),
-        use_count_(origin_.size(), 0),
-        has_gradient_(origin_.size(), false) {
-    for (const ValueId id : graph().parameters()) {
-      has_gradient_[static_cast<size_t>(id)] =
-          training && graph().value(id).trained && graph().value(id).dtype == DType::kFloat32;
-    }
-    if (!training) return;
-    for (const LaidParameter& laid : network.parameters) {
-      origin_[static_cast<size_t>(laid.parameter)] = StageOf(laid.user.user);
-    }
-  }
-
-  Status Add(const Operator& op) {
-    const auto id = static_cast<OperatorId>(prepared_.size());
-    Prepared& made = prepared_.emplace_back();
-    RELAYOUT_ASSIGN_OR_RETURN(made.kernel, KernelOf(graph(), op));
-    made.layout = network_->layouts[static_cast<size_t>(id)];
-    if (made.kernel->adapt != nullptr) made.kernel->adapt(graph(), op, made.layout);
-    const bool passes = made.kernel->backward != nullptr &&
-                        std::ranges::any_of(op.inputs, [&](ValueId v) { return HasGradient(v); });
-    for (const ValueId output : op.outputs) {
-      RELAYOUT_RETURN_IF_ERROR(CheckType(output));
-      origin_[static_cast<size_t>(output)] = StageOf(id);
-      has_gradient_[static_cast<size_t>(output)] =
-          passes && graph().value(output).dtype == DType::kFloat32;
-    }
-    return OkStatus();
-  }
-
-  Status CheckType(ValueId id) const {
-    const DType dtype = graph().value(id).dtype;
-    if (dtype == DType::kFloat32 || dtype == DType::kInt32) return OkStatus();
-    return Unsupported(Format("{} is {}; networks of float32 and int32 can be run",
-                              Describe(graph(), id), ShortName(dtype)));
-  }
-
-  void NoteUses() {
-    const auto note = [this](ValueId id, int64_t stage) {
-      int64_t& last = last_use_[static_cast<size_t>(id)];
-      last = std::max(last, stage);
-      ++use_count_[static_cast<size_t>(id)];
-    };
-    for (size_t id = 0; id < prepared_.size(); ++id) {
-      const auto op = static_cast<OperatorId>(id);
-      for (const ValueId input : graph().op(op).inputs) note(input, StageOf(op));
-    }
-    for (const ValueId result : graph().results()) note(result, OriginOf(result));
-  }
-
-  const InferredStrategy* network_;
-  bool training_;
-  std::vector<Prepared> prepared_;
-  std::vector<int64_t> origin_;
-  std::vector<int64_t> last_use_;
-  std::vector<int64_t> use_count_;
-  std::vector<bool> has_gradient_;
-};
 
 // A tensor with its gradient: a value in one layout.
 struct Slot {
@@ -145,7 +34,8 @@ struct Located {
 
 class Planner {
  public:
-  Planner(const ProgramRequest& request, const ParameterStore& parameters, const Facts& facts)
+  Planner(const ProgramRequest& request, const ParameterStore& parameters,
+          const NetworkFacts& facts)
       : request_(request), parameters_(parameters), facts_(facts), graph_(facts.graph()) {
     homes_.resize(graph_.values().size());
     uses_.resize(graph_.values().size());
@@ -197,7 +87,7 @@ class Planner {
   // Where an operator's result is for all who need it in another layout than it is made in.
   Layout HomeLayoutOf(ValueId id) const {
     const Value& value = graph_.value(id);
-    const Prepared& producer = facts_.prepared(value.producer);
+    const PreparedOperator& producer = facts_.prepared(value.producer);
     const auto index = static_cast<size_t>(value.output_index);
     if (producer.SumAxes(index).empty()) return producer.layout.outputs[index];
     return request_.network->layouts[static_cast<size_t>(value.producer)].outputs[index];
@@ -321,7 +211,7 @@ class Planner {
 
   Status AddRun(OperatorId id) {
     const Operator& op = graph_.op(id);
-    const Prepared& prepared = facts_.prepared(id);
+    const PreparedOperator& prepared = facts_.prepared(id);
     ProgramPlan::Run run{.kernel = prepared.kernel};
     run.at = {.graph = &graph_, .op = &op, .layout = prepared.layout, .local_rank = rank()};
     PendingRun pending;
@@ -367,7 +257,7 @@ class Planner {
     bool may_overwrite = false;  // Nobody else reads that memory, now or backward.
   };
 
-  Sharing SharingOf(const Operator& op, const Prepared& prepared, const RankOperator& at,
+  Sharing SharingOf(const Operator& op, const PreparedOperator& prepared, const RankOperator& at,
                     const std::vector<size_t>& input_slots) const {
     const OperatorKernel& kernel = *prepared.kernel;
     if (!(kernel.in_place || kernel.is_view) || input_slots.empty()) return {};
@@ -387,7 +277,7 @@ class Planner {
   }
 
   // Whether backward reads a value, of its producer or of its only user.
-  bool IsRead(const Prepared& user, ValueId id) const {
+  bool IsRead(const PreparedOperator& user, ValueId id) const {
     if (!request_.training) return false;
     const Value& value = graph_.value(id);
     const uint32_t read = facts_.prepared(value.producer).kernel->reads_outputs;
@@ -550,7 +440,7 @@ class Planner {
 
   const ProgramRequest& request_;
   const ParameterStore& parameters_;
-  const Facts& facts_;
+  const NetworkFacts& facts_;
   const Graph& graph_;
   ProgramPlan plan_;
   std::vector<bool> is_read_elsewhere_;  // Of tensors: by users of the value whose view it is.
@@ -615,7 +505,8 @@ std::string ToText(const ProgramPlan& plan) {
 }
 
 Result<ProgramPlan> PlanProgram(const ProgramRequest& request, const ParameterStore& parameters) {
-  RELAYOUT_ASSIGN_OR_RETURN(const Facts facts, Facts::Of(request));
+  RELAYOUT_ASSIGN_OR_RETURN(const NetworkFacts facts,
+                            NetworkFacts::Of(*request.network, request.training));
   return Planner(request, parameters, facts).Run();
 }
 
