@@ -255,7 +255,8 @@ Status Readiness(Comm& comm, const Status& batch) {
 
 }  // namespace
 
-Result<float> Model::TrainStep(const std::vector<Tensor>& batch, int64_t step) {
+Result<float> Model::TrainStep(const std::vector<Tensor>& batch) {
+  const int64_t step = optimizer_->step_count();
   std::vector<const Tensor*> inputs;
   for (const Tensor& tensor : batch) inputs.push_back(&tensor);
   const auto loss = trainer_->Train(comm_, inputs, {.step = step, .seed = options_.seed});
@@ -302,13 +303,12 @@ Status Model::Train(int64_t epoch_count, const Dataset& dataset,
   const TrainingView view = training_view();
   RELAYOUT_RETURN_IF_ERROR(
       CallEach(comm_, callbacks, [&](Callback& callback) { return callback.OnBegin(view); }));
-  const int64_t first_step = step_;
   for (progress.epoch = 1; progress.epoch <= epoch_count; ++progress.epoch) {
     for (int64_t i = 0; i < progress.steps_per_epoch; ++i) {
       progress.step_in_epoch = i + 1;
       RELAYOUT_ASSIGN_OR_RETURN(const std::vector<Tensor> batch, ReadBatch(dataset, progress));
-      RELAYOUT_ASSIGN_OR_RETURN(progress.loss, TrainStep(batch, step_));
-      progress.step = ++step_ - first_step;
+      RELAYOUT_ASSIGN_OR_RETURN(progress.loss, TrainStep(batch));
+      progress.step = (progress.epoch - 1) * progress.steps_per_epoch + progress.step_in_epoch;
       RELAYOUT_RETURN_IF_ERROR(CallEach(comm_, callbacks, [&](Callback& callback) {
         return callback.OnStepEnd(view, progress);
       }));

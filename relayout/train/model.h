@@ -78,7 +78,8 @@ struct ModelOptions {
   std::optional<Loss> loss;
   OptimizerOptions optimizer = {};
   ParallelOptions parallel = {};
-  // Of initial values and of what is random in training.
+  // Of initial values and of what is random in training. The latter depends on the optimizer's
+  // global_step too, so that a training that goes on with a checkpoint does not repeat it.
   uint64_t seed = 1;
 };
 
@@ -132,7 +133,7 @@ class Model {
   Status AgreeOnNetwork(const std::string& written);
   // The batch of a step, on all ranks or on none.
   Result<std::vector<Tensor>> ReadBatch(const Dataset& dataset, const TrainingProgress& progress);
-  Result<float> TrainStep(const std::vector<Tensor>& batch, int64_t step);
+  Result<float> TrainStep(const std::vector<Tensor>& batch);
   Result<StageRunner*> PredictorFor(const std::vector<TensorType>& inputs, bool full_batch);
 
   struct Predictor;  // A network compiled for asking.
@@ -147,7 +148,6 @@ class Model {
   BatchRules batch_rules_;
   std::vector<Predictor> predictors_;
   std::vector<StateTensor> state_;
-  int64_t step_ = 0;  // Steps made.
 };
 
 }  // namespace relayout

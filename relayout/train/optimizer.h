@@ -38,6 +38,9 @@ class Optimizer {
   // One step with the gradients in the store, which are used up. @pre the store it was made for
   void Step(ParameterStore& parameters);
 
+  // global_step: the steps made, those before a loaded checkpoint included.
+  int64_t step_count() const { return numbers_.front().value.i32().data[0]; }
+
   // In MindSpore's order; of a stage of `device_count` ranks. The tensors are the optimizer's: the
   // list is good until it is moved.
   std::vector<StateTensor> State(int64_t device_count);

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "relayout/comm/thread_comm.h"
@@ -33,11 +34,18 @@ using testing::IsSupersetOf;
 constexpr int64_t kSteps = 30;  // Before, and after.
 constexpr int64_t kRows = 48, kWidth = 48, kClasses = 24;
 
-// 48 -> 48 -> 48 -> 24: lengths that 6 and 8 divide.
+// Lengths are such that 6 and 8 divide.
+enum class Kind {
+  kClassifier,  // 48 -> 48 -> 48 -> 24.
+  kTied,        // 48 -> 48 -> 48 -> 48, where the last layer has the first one's weights.
+  kDropout,     // 48 -> 48 -> 48 -> 24, half of what lies between the layers dropped.
+};
+
 struct Side {
   int ranks = 1;
   std::vector<Cuts> cuts = {};
   ParallelOptions parallel = {};
+  Kind kind = Kind::kClassifier;
 };
 
 // Eight batches of noisy pictures, one for each class.
@@ -85,9 +93,51 @@ OptimizerOptions OptimizerOf(const std::string& name) {
   return options;
 }
 
+NetworkTensor LayerOf(NetworkBuilder& net, const std::string& name, const NetworkTensor& x,
+                      const Side& side, size_t index) {
+  const Scope scope(net, name);
+  return ClassifierLayer(net, x, kWidth, false,
+                         index < side.cuts.size() ? side.cuts[index] : Cuts{});
+}
+
+NetworkFunction Tied(const Side& side) {
+  return [side](NetworkBuilder& net, std::span<const NetworkTensor> inputs) {
+    const NetworkTensor first =
+        net.Parameter("table", {kWidth, kWidth}, {.initializer = "normal(0.2)"});
+    NetworkTensor x = inputs[0];
+    {
+      const Scope scope(net, "layer1");
+      x = net.ReLU(net.MatMul(x, first));
+    }
+    x = net.ReLU(LayerOf(net, "layer2", x, side, 1));
+    const Scope scope(net, "layer3");
+    return std::vector{net.MatMul(x, first, {.transpose_b = true})};
+  };
+}
+
+NetworkFunction WithDropout(const Side& side) {
+  return [side](NetworkBuilder& net, std::span<const NetworkTensor> inputs) {
+    NetworkTensor x = net.Dropout(net.ReLU(LayerOf(net, "layer1", inputs[0], side, 0)), 0.5);
+    x = net.Dropout(net.ReLU(LayerOf(net, "layer2", x, side, 1)), 0.5);
+    return std::vector{LayerOf(net, "layer3", x, side, 2)};
+  };
+}
+
+NetworkFunction NetworkOf(Kind kind, const Side& side) {
+  switch (kind) {
+    case Kind::kTied:
+      return Tied(side);
+    case Kind::kDropout:
+      return WithDropout(side);
+    case Kind::kClassifier:
+      break;
+  }
+  return Classifier({false, {kWidth, kWidth, kClasses}, side.cuts});
+}
+
 ModelOptions ModelOf(const Side& side, const std::string& optimizer) {
   ModelOptions options;
-  options.network = Classifier({false, {kWidth, kWidth, kClasses}, side.cuts});
+  options.network = NetworkOf(side.kind, side);
   options.loss = Loss::kCrossEntropy;
   options.optimizer = OptimizerOf(optimizer);
   options.parallel = side.parallel;
@@ -95,21 +145,22 @@ ModelOptions ModelOf(const Side& side, const std::string& optimizer) {
 }
 
 // The losses of 60 steps on one rank.
-const std::vector<float>& Uninterrupted(const std::string& optimizer) {
-  static std::map<std::string, std::vector<float>> all;
-  std::vector<float>& losses = all[optimizer];
+const std::vector<float>& Uninterrupted(Kind kind, const std::string& optimizer) {
+  static std::map<std::pair<Kind, std::string>, std::vector<float>> all;
+  std::vector<float>& losses = all[{kind, optimizer}];
   if (!losses.empty()) return losses;
   const Status status = RunThreadComm(1, [&](Comm& comm) -> Status {
     kernels::UseKernelThreads(1);
     const StepBatches batches = BatchesFor(comm, {}, 2 * kSteps, 0);
-    RELAYOUT_ASSIGN_OR_RETURN(const auto model, Model::Create(comm, ModelOf({}, optimizer)));
+    RELAYOUT_ASSIGN_OR_RETURN(const auto model,
+                              Model::Create(comm, ModelOf({.kind = kind}, optimizer)));
     LossRecorder recorder;
     RELAYOUT_RETURN_IF_ERROR(model->Train(1, batches, {&recorder}));
     losses = recorder.losses();
     return OkStatus();
   });
   EXPECT_TRUE(status.ok()) << status.message();
-  EXPECT_LT(losses.back(), losses.front() / 2) << "it learns nothing";
+  EXPECT_LT(losses.back(), losses.front() * 0.8F) << "it learns nothing";
   return losses;
 }
 
@@ -219,7 +270,8 @@ Result<std::vector<Resumed>> TrainInTwoParts(const Side& from, const Side& to,
     return TrainAndSave(comm, fs, from, optimizer, how.integrated_save, first);
   }));
   EXPECT_EQ(std::ssize(first), kSteps);
-  EXPECT_LE(WorstOf(first, Uninterrupted(optimizer), kSteps), 1e-5) << "before the conversion";
+  EXPECT_LE(WorstOf(first, Uninterrupted(to.kind, optimizer), kSteps), 1e-5)
+      << "before the conversion";
   std::vector<Resumed> resumed(static_cast<size_t>(to.ranks));
   RELAYOUT_RETURN_IF_ERROR(RunThreadComm(to.ranks, [&](Comm& comm) {
     return Resume(comm, fs, to, optimizer, how, resumed[static_cast<size_t>(comm.rank())]);
@@ -228,9 +280,10 @@ Result<std::vector<Resumed>> TrainInTwoParts(const Side& from, const Side& to,
 }
 
 // The losses behind the conversion, against those of one run: the first `count` of them.
-double DifferenceOf(const Resumed& resumed, const std::string& optimizer, size_t count) {
+double DifferenceOf(const Resumed& resumed, const std::string& optimizer, size_t count,
+                    Kind kind = Kind::kClassifier) {
   EXPECT_EQ(std::ssize(resumed.losses), kSteps);
-  const auto want = std::span(Uninterrupted(optimizer)).subspan(kSteps);
+  const auto want = std::span(Uninterrupted(kind, optimizer)).subspan(kSteps);
   return WorstOf(resumed.losses, want, count);
 }
 
@@ -259,6 +312,13 @@ struct Case {
 
 std::vector<Case> Cases() {
   const ParallelOptions full{.full_batch = true};
+  const auto tied = [](int ranks, const ParallelOptions& parallel) {
+    return Side{.ranks = ranks, .parallel = parallel, .kind = Kind::kTied};
+  };
+  const auto dropout = [](int ranks, const std::vector<Cuts>& cuts,
+                          const ParallelOptions& parallel) {
+    return Side{ranks, cuts, parallel, Kind::kDropout};
+  };
   const Side eight{8, kEight};
   return {
       {"8 -> 4", eight, {4, kFour, full}},
@@ -279,6 +339,14 @@ std::vector<Case> Cases() {
        {6, {}, Pipeline(full, 3)},
        {8, {}, Pipeline({}, 2)}},
       {"4 -> pipeline of 8", {4, kFour}, {8, {}, Pipeline({}, 2)}},
+      {"weights of two stages, 8 -> 4", tied(8, Pipeline({}, 2)), tied(4, full)},
+      {"weights of two stages, optimizer parallel, 8 -> 6",
+       tied(8, Pipeline(OptimizerParallelOf(true), 2)), tied(6, OptimizerParallelOf(false))},
+      {"weights of one stage, 4 -> two stages on 8", tied(4, {}), tied(8, Pipeline(full, 2))},
+      {"weights of three stages on 6, two on 4", tied(6, Pipeline(full, 3)),
+       tied(4, Pipeline({}, 2))},
+      {"dropout, 8 -> 4", dropout(8, kEight, {}), dropout(4, kFour, full)},
+      {"dropout, 8 -> 6", dropout(8, {}, full), dropout(6, kSix, OptimizerParallelOf(false))},
       {"searched 8 -> 4",
        {8, {}, {.mode = InferMode::kSearched}},
        {4, {}, {.mode = InferMode::kSearched}}},
@@ -299,7 +367,7 @@ TEST_P(Conversions, GoOnAsIfNothingHadHappened) {
       EXPECT_EQ(rank.global_step, 2 * kSteps);
       EXPECT_EQ(rank.losses, (*ranks)[0].losses) << "ranks have different losses";
     }
-    const double worst = DifferenceOf((*ranks)[0], optimizer, kSteps);
+    const double worst = DifferenceOf((*ranks)[0], optimizer, kSteps, c.to.kind);
     std::printf("%-50s %-10s losses within %.1e\n", c.name.c_str(), optimizer.c_str(), worst);
     EXPECT_LE(worst, 1e-5);
   }
