@@ -152,6 +152,22 @@ class FromHere(TrainingTest):
         x, labels = images(self.folder / "data" / "train" / "train")
         self.check_near(training.train(x, labels, range(STEPS)), self.losses("losses.csv"), 1e-5)
 
+    def test_converted_by_mindspore(self) -> None:
+        """MindSpore's transform_checkpoints reads strategies and checkpoints of both sides, and makes of
+        them what retrain does."""
+        self.tutorial("train_saving", "--epochs", 1, "--optimizer", "adam")
+        self.tutorial("retrain", "--only_compile=1", "--optimizer", "adam")
+        paths = [str(self.folder / name) for name in ("src_checkpoints", "theirs", "src_strategy.ckpt",
+                                                      "dst_strategy.ckpt")]  # fmt: skip
+        mindspore.transform_checkpoints(*paths[:2], "checkpoint_", *paths[2:])
+        for rank in range(4):
+            name = f"rank_{rank}/checkpoint_{rank}.ckpt"
+            ours, theirs = (arrays(self.folder / side / name) for side in ("dst_checkpoints", "theirs"))
+            self.assertIn("moment1.layer2.weight", theirs)
+            self.assertEqual(set(ours) - set(theirs), set())
+            for value, array in theirs.items():
+                np.testing.assert_array_equal(ours[value].reshape(array.shape), array, value)
+
     def test_states(self) -> None:
         """MindSpore goes on where 8 ranks left off, with the optimizer's states, as these would have."""
         for optimizer in OPTIMIZERS:
