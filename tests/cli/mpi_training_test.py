@@ -110,6 +110,16 @@ class Different(TrainingTest):
                    "rank 0 has '2 epochs of 8 steps", "where rank 3 has '5 epochs of 8 steps")  # fmt: skip
 
 
+    def test_one_that_does_not_train(self) -> None:
+        """It leaves, and is content; the others wait for it and find out."""
+        message = self.fails(3, f'[ "{RANK}" = 2 ] && more="--only_compile=1"', "process 2 left")
+        self.assertIn("process 0", message)
+
+    def test_optimizer(self) -> None:
+        self.fails(1, f'[ "{RANK}" = 1 ] && more="--optimizer adam"',
+                   "rank 0 has 'optimizer sgd", "where rank 1 has 'optimizer adam")  # fmt: skip
+
+
 class Data(TrainingTest):
     def test_a_label_that_is_no_class(self) -> None:
         """In the middle of the first epoch: row 5 of batch 3."""
