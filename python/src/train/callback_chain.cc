@@ -116,7 +116,7 @@ Status CallbackChain::Call(Comm& comm, const std::function<Status(Callback&)>& e
     if (agrees_) RELAYOUT_RETURN_IF_ERROR(Agree(comm, local));
     RELAYOUT_RETURN_IF_ERROR(event(*link.callback));
   }
-  return agrees_ ? Agree(comm, local) : local;
+  return local;
 }
 
 Status CallbackChain::OnBegin(const TrainingView& view) {

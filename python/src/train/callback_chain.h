@@ -2,13 +2,13 @@
 //
 // The callbacks of a training that Python gave, as one Callback.
 //
-//   callbacks on each rank   local: LossMonitor, Python's own    called, then all ranks agree
+//   callbacks on each rank   local: LossMonitor, Python's own    called
 //                            shared: ModelCheckpoint             collective by themselves
 //
-// Ranks may have different local ones: a LossMonitor on rank 0 only. So that one that raises ends
-// training on all ranks, they agree before each shared one and at the end of each event, unless no
-// rank has a local one. The shared ones must be as many on all ranks; that is looked at when
-// training begins.
+// Ranks may have different local ones, a LossMonitor on rank 0 only, so to Model they are one
+// callback, after which all ranks agree. That one that raises keeps no other rank waiting, they
+// agree before each shared one too, unless no rank has a local one. The shared ones must be as many
+// on all ranks; that is looked at when training begins.
 #pragma once
 
 #include <nanobind/nanobind.h>
