@@ -68,6 +68,9 @@ def _leave() -> None:
     from relayout import _mpi
 
     _core.stop_all_runs()
+    training = sys.modules.get("relayout._train")
+    if training is not None:
+        training.stop_all_runs()
     with _lock:
         _world, _has_left = None, True
         sys.stdout.flush()
