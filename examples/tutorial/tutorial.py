@@ -23,6 +23,8 @@ import os
 import pathlib
 import sys
 
+import numpy
+
 import relayout
 from relayout import mindspore, train
 
@@ -133,8 +135,15 @@ def fit(comm, options, write, model, data, epochs, directory=None):
         callbacks.append(train.ModelCheckpoint("checkpoint", folder, config))
     model.train(options.epochs or epochs, data, callbacks)
     if comm.rank == 0 and options.losses:
-        rows = [f"{step},{loss}\n" for step, loss in enumerate(losses.losses, 1)]
+        rows = [f"{step},{numpy.float32(loss)!s}\n" for step, loss in enumerate(losses.losses, 1)]
         pathlib.Path(options.losses).write_text("step,loss\n" + "".join(rows))
+
+
+def begin(comm, options, write, model, data, epochs, directory):
+    """Trains from initial values, or those of a checkpoint."""
+    if options.init_checkpoints_dir:
+        load(comm, write, model, options.init_checkpoints_dir)
+    fit(comm, options, write, model, data, epochs, directory)
 
 
 def load(comm, write, model, directory):
@@ -172,7 +181,7 @@ def train_saving(options):
         if not options.only_compile:
             with output_of(comm, options) as write:
                 source = options.src_checkpoints_dir or "src_checkpoints"
-                fit(comm, options, write, model, data, 10, source)
+                begin(comm, options, write, model, data, 10, source)
 
     train.run_ranks(options.ranks or 8, main)
 
@@ -209,7 +218,7 @@ def infer(options):
         if not options.only_compile:
             with output_of(comm, options) as write:
                 load(comm, write, model, converted)
-                print_predictions(options, write, model)
+                print_predictions(comm, options, write, model)
 
     train.run_ranks(options.ranks or 4, main)
     if options.only_compile:
@@ -221,11 +230,14 @@ def convert_saved(options, converted, strategy):
     convert(source, options.src_strategy_file or "src_strategy.ckpt", converted, strategy)
 
 
-def print_predictions(options, write, model):
+def print_predictions(comm, options, write, model):
     rows = open_data(options, "test", 1)
     first = [rows.batch(i) for i in range(min(10, len(rows)))]
-    seen = [str(model.predict(image).argmax()) for image, _ in first]
-    write(f"predictions: {' '.join(seen)}")
+    logits = [model.predict(image)[0] for image, _ in first]
+    if comm.rank == 0 and options.logits:
+        lines = [",".join(str(number) for number in row) + "\n" for row in logits]
+        pathlib.Path(options.logits).write_text("".join(lines))
+    write(f"predictions: {' '.join(str(row.argmax()) for row in logits)}")
     write(f"labels:      {' '.join(str(label[0]) for _, label in first)}")
     rest = rows.with_options(batch_size=min(len(rows), 64), drop_remainder=False)
     write(f"accuracy: {model.accuracy(rest):.4f} of {len(rows)} images")
@@ -247,7 +259,7 @@ def pipeline_train(options):
         if not options.only_compile:
             with output_of(comm, options) as write:
                 source = options.src_checkpoints_dir or "src_checkpoints_pipeline"
-                fit(comm, options, write, model, data, 3, source)
+                begin(comm, options, write, model, data, 3, source)
 
     train.run_ranks(options.ranks or 8, main)
 
@@ -293,6 +305,8 @@ def options_of(arguments):
     for name in ("strategy_file", "checkpoints_dir"):
         parser.add_argument(f"--src_{name}")
         parser.add_argument(f"--dst_{name}")
+    parser.add_argument("--init_checkpoints_dir", help="begin with DIR/rank_x/checkpoint_x.ckpt")
+    parser.add_argument("--logits", help="infer: rank 0 writes the network's results to this file")
     parser.add_argument("--losses", help="rank 0 writes lines of step,loss to this file")
     parser.add_argument("--log_output", default="log_output")
     options = parser.parse_args(arguments)

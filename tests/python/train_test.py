@@ -478,9 +478,14 @@ class Tutorial(Case):
         (self.folder / "data").mkdir()
         write_digits(self.folder / "data", train=1280, test=64)
 
-    def run_flow(self, *arguments: str, launcher: tuple[str, ...] = ()) -> str:
+    def run_flow(
+        self,
+        *arguments: str,
+        launcher: tuple[str, ...] = (),
+        program: tuple[str, ...] = (sys.executable, str(TUTORIAL)),
+    ) -> str:
         done = subprocess.run(
-            [*launcher, sys.executable, str(TUTORIAL), *arguments, "--hidden", "32"],
+            [*launcher, *program, *arguments, "--hidden", "32"],
             capture_output=True,
             text=True,
             check=False,
@@ -509,11 +514,34 @@ class Tutorial(Case):
         self.run_flow("retrain", "--epochs", "1")
         self.assertRegex(self.log(3)[0], "^epoch: 1, step: 20, loss is ")
         self.run_flow("infer", "--only_compile=1")
-        self.run_flow("infer")
+        self.run_flow("infer", "--logits", "logits.csv")
+        logits = numpy.loadtxt(self.folder / "logits.csv", delimiter=",")
         predictions, labels, accuracy = self.log(1)
+        self.assertEqual(predictions.split()[1:], [str(best) for best in logits.argmax(axis=1)])
         self.assertRegex(predictions, "^predictions:( [0-9]){10}$")
         self.assertEqual(labels, "labels:      0 1 2 3 4 5 6 7 8 9")
         self.assertRegex(accuracy, r"^accuracy: [01]\.[0-9]{4} of 64 images$")
+
+    def test_as_the_program_in_cpp(self) -> None:
+        """Losses, strategies and checkpoints are the same, byte by byte."""
+        program = os.environ.get("RELAYOUT_TUTORIAL")
+        if program is None:
+            self.skipTest("RELAYOUT_TUTORIAL does not name it")
+        made = []
+        for name in ("python", "cpp"):
+            self.run_flow("train_saving", "--epochs=1", "--losses=losses.csv",
+                          **({} if name == "python" else {"program": (program,)}))  # fmt: skip
+            files = {
+                str(path.relative_to(self.folder)): path.read_bytes()
+                for path in self.folder.rglob("*")
+                if path.is_file() and "data" not in path.parts
+            }
+            made.append(files)
+            shutil.rmtree(self.folder / "src_checkpoints")
+        self.assertIn("src_checkpoints/rank_5/checkpoint-1_40.ckpt", made[0])
+        self.assertEqual(made[0].keys(), made[1].keys())
+        for name in made[0]:
+            self.assertTrue(made[0][name] == made[1][name], name)
 
     def test_pipeline_flows(self) -> None:
         """The loss goes on falling where it was."""
@@ -539,6 +567,7 @@ class Mpi(Tutorial):
     """Processes in the place of threads; without what Tutorial does."""
 
     test_pipeline_flows = None
+    test_as_the_program_in_cpp = None
 
     def setUp(self) -> None:
         super().setUp()
