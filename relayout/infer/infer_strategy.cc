@@ -121,12 +121,11 @@ Result<InferredStrategy> InferStrategy(const Graph& graph, const InferOptions& o
   const auto state_count = static_cast<double>(state_prefixes.size());
   RELAYOUT_ASSIGN_OR_RETURN(const Assignment assignment,
                             Assign(options, device_count, state_count, inferred));
-  RELAYOUT_ASSIGN_OR_RETURN(inferred.layouts,
-                            LayOutAll(inferred.graph, assignment, device_count));
+  RELAYOUT_ASSIGN_OR_RETURN(inferred.layouts, LayOutAll(inferred.graph, assignment, device_count));
   const std::vector<int64_t> one_group(inferred.layouts.size(), 0);
-  RELAYOUT_ASSIGN_OR_RETURN(
-      inferred.parameters, LayOutParameters(inferred.graph, inferred.layouts,
-                                            options.training ? one_group : inferred.stage_of));
+  RELAYOUT_ASSIGN_OR_RETURN(inferred.parameters,
+                            LayOutParameters(inferred.graph, inferred.layouts,
+                                             options.training ? one_group : inferred.stage_of));
   SplitAll(inferred.graph, options.optimizer_parallel, inferred.parameters);
   inferred.stages = MakeStageFiles({.graph = inferred.graph,
                                     .stage_count = options.stage_count,
