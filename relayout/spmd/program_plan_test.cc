@@ -3,12 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <set>
 #include <string>
 
-#include "relayout/base/text.h"
 #include "relayout/graph/builder.h"
 #include "relayout/graph/training_loss.h"
+#include "relayout/infer/infer_strategy.h"
 
 namespace relayout {
 namespace {
