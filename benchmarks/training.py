@@ -24,7 +24,6 @@ ROOT = pathlib.Path(__file__).parent.parent
 BENCH = ROOT / "build/release/benchmarks/training_bench"
 PYTHON = ROOT / "build/msvenv/bin/python"
 CASES = ("tutorial.sgd", "tutorial.momentum", "tutorial.adam", "gpt.adam")
-RANKS = (1, 2, 4, 8)
 TOLERANCE = 1e-3
 
 
@@ -100,12 +99,17 @@ def sample_of_ranks(case, ranks, by_mpi):
     return [float(word) for word in line.split()[5:]]
 
 
+def ranks_of(case):
+    """Where a rank of the GPT block had one sequence, nobody could tell the batch from that."""
+    return (1, 2, 4) if case.startswith("gpt") else (1, 2, 4, 8)
+
+
 def scaling(cases, rounds):
     yield ("| step | ranks | ms | of 1 rank | processor ms | of 1 rank | in exchanges | exchanges "
            "a rank | MiB given by all |")
     yield "|---|---|---|---|---|---|---|---|---|"
     for case in cases:
-        settings = [(ranks, by_mpi) for by_mpi in (False, True) for ranks in RANKS
+        settings = [(ranks, by_mpi) for by_mpi in (False, True) for ranks in ranks_of(case)
                     if not by_mpi or (ranks > 1 and shutil.which("mpirun"))]
         samples = {setting: [] for setting in settings}
         for _ in range(rounds):
