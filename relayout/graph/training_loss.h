@@ -9,12 +9,11 @@
 //                                                  #7 CrossEntropyLoss (#6, label) -> f32[] ...
 //   WithLoss(graph, Loss::kCrossEntropy)           return #7.0
 //
-// | loss                   | in MindSpore                              | result     | label |
-// |------------------------|-------------------------------------------|------------|--------------|
-// | cross_entropy          | nn.CrossEntropyLoss()                     | f32[n,c]   | i32[n] | |
-// softmax_cross_entropy  | nn.SoftmaxCrossEntropyWithLogits(         | f32[n,c]   | i32[n]       |
-// |                        |     sparse=True, reduction='mean')        |            | | |
-// mean_squared_error     | nn.MSELoss()                              | f32[a,...] | f32[a,...]   |
+//   loss                   in MindSpore                          the network's result   label
+//   cross_entropy          nn.CrossEntropyLoss()                 f32[n,c]               i32[n]
+//   softmax_cross_entropy  nn.SoftmaxCrossEntropyWithLogits(     f32[n,c]               i32[n]
+//                              sparse=True, reduction='mean')
+//   mean_squared_error     nn.MSELoss()                          f32[a,...]             as that
 //
 // Labels are numbers of classes, 0 to c - 1. The first loss leaves rows out whose label is -100,
 // and is a mean over the others. nn.CrossEntropyLoss consists of some 18 small operators in

@@ -19,7 +19,7 @@
 // A value has a *home*: as its operator makes it, as it is fed, stored or received. An operator
 // that needs it in another layout gets it by a move from its home, shared by all that need it so.
 // Where a result is a sum of terms (PartialAxesOfOutput), the move from there sums; with more than
-// one layout wanted, the sum is made first, and that is the home.
+// one user the sum is made first, and that is the home.
 //
 // # Views
 //
