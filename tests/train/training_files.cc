@@ -64,7 +64,7 @@ struct Training {
 
 Status Run(const TrainingView& view, const std::vector<Callback*>& callbacks,
            const Training& training) {
-  Progress progress;
+  TrainingProgress progress;
   progress.epoch_count = training.epochs;
   progress.steps_per_epoch = std::ssize(training.losses) / training.epochs;
   for (Callback* callback : callbacks) RELAYOUT_RETURN_IF_ERROR(callback->OnBegin(view));
