@@ -64,7 +64,7 @@ std::vector<Case> Cases() {
   const ParallelOptions propagated{.mode = InferMode::kPropagated};
   const ParallelOptions searched{.mode = InferMode::kSearched};
   const LayerCuts layer2 = {
-      .layer1 = {{4, 1}, {1, 2}}, .layer2 = {{1, 8}, {8, 1}}, .layer3 = {{2, 2}, {2, 2}}};
+      .layer1 = {{4, 1}, {1, 2}}, .layer2 = {{2, 2}, {2, 2}}, .layer3 = {{1, 8}, {8, 1}}};
   return {
       {.strategy = "", .ranks = 1},
       {.strategy = "", .ranks = 1, .nn_dense = true},
