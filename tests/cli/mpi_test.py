@@ -3,9 +3,7 @@
 fails or dies is one message and a failure of all. Skipped (77) without mpirun or MPI."""
 
 import os
-import pathlib
 import random
-import re
 import shlex
 import shutil
 import signal
@@ -15,26 +13,11 @@ import time
 import unittest
 
 import files
-from cli import CliTest, everything, hashes, program, retrain
+from cli import CliTest, everything, has_mpi, hashes, launcher, program, retrain
 from layouts import Layout, Strategy
 
 KIB = 1 << 10
 RANK = "$OMPI_COMM_WORLD_RANK"
-
-
-def launcher() -> list[str] | None:
-    mpirun = shutil.which("mpirun")
-    if mpirun is None:
-        return None
-    version = subprocess.run([mpirun, "--version"], capture_output=True, text=True, check=False)
-    if not re.search("Open MPI|OpenRTE", version.stdout):
-        return None  # The scripts below ask Open MPI which process they are.
-    return [mpirun, "--allow-run-as-root", "--oversubscribe", "-n"]
-
-
-def has_mpi() -> bool:
-    done = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True)
-    return "with MPI" in done.stdout
 
 
 class MpiTest(CliTest):

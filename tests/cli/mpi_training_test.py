@@ -5,7 +5,6 @@ them within seconds, with one message. Skipped (77) without mpirun, MPI or the t
 import os
 import pathlib
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -13,7 +12,7 @@ import sys
 import time
 import unittest
 
-from cli import CliTest
+from cli import CliTest, has_mpi, launcher
 
 RANK = "$OMPI_COMM_WORLD_RANK"
 SECONDS = 60  # For a busy machine. It takes about two.
@@ -21,21 +20,6 @@ SECONDS = 60  # For a busy machine. It takes about two.
 
 def tutorial() -> str | None:
     return os.environ.get("TUTORIAL")
-
-
-def launcher() -> list[str] | None:
-    mpirun = shutil.which("mpirun")
-    if mpirun is None:
-        return None
-    version = subprocess.run([mpirun, "--version"], capture_output=True, text=True, check=False)
-    if not re.search("Open MPI|OpenRTE", version.stdout):
-        return None  # The scripts below ask Open MPI which process they are.
-    return [mpirun, "--allow-run-as-root", "--oversubscribe", "-n", "4"]
-
-
-def has_mpi() -> bool:
-    done = subprocess.run([os.environ["RELAYOUT"], "--version"], capture_output=True, text=True, check=True)
-    return "with MPI" in done.stdout
 
 
 class TrainingTest(CliTest):
@@ -55,7 +39,7 @@ class TrainingTest(CliTest):
 
     def start(self, script: str) -> subprocess.Popen:
         """`script` as sh runs it in each of four processes."""
-        return subprocess.Popen([*launcher(), "sh", "-c", script], cwd=self.folder, text=True,
+        return subprocess.Popen([*launcher(), "4", "sh", "-c", script], cwd=self.folder, text=True,
                                 env=os.environ | {"DATA_PATH": "data"},
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 

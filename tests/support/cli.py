@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +18,23 @@ NOBODY = 65534
 
 def program() -> str:
     return os.environ["RELAYOUT"]
+
+
+def launcher() -> list[str] | None:
+    """mpirun up to the number of processes; None without it. Open MPI's, because the scripts of
+    tests ask it which process they are."""
+    mpirun = shutil.which("mpirun")
+    if mpirun is None:
+        return None
+    version = subprocess.run([mpirun, "--version"], capture_output=True, text=True, check=False)
+    if not re.search("Open MPI|OpenRTE", version.stdout):
+        return None
+    return [mpirun, "--allow-run-as-root", "--oversubscribe", "-n"]
+
+
+def has_mpi() -> bool:
+    done = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True)
+    return "with MPI" in done.stdout
 
 
 class CliTest(unittest.TestCase):

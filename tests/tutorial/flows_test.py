@@ -3,14 +3,12 @@
 what they leave where. Skipped (77) when processes are asked for and there is no mpirun or MPI."""
 
 import os
-import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import unittest
 
-from cli import ROOT, CliTest, program
+from cli import ROOT, CliTest, has_mpi, launcher
 
 FLOWS = ROOT / "examples" / "tutorial"
 LOSS = re.compile(r"epoch: (\d+), step: (\d+), loss is (\d+\.\d+)")
@@ -21,8 +19,7 @@ TRAINING = ["--optimizer", "adam", "--learning_rate", "0.01", "--epochs", "2", "
 def can_run() -> bool:
     if os.environ["RANKS"] == "threads":
         return True
-    done = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True)
-    return shutil.which("mpirun") is not None and "with MPI" in done.stdout
+    return launcher() is not None and has_mpi()
 
 
 class FlowsTest(CliTest):
