@@ -2,10 +2,12 @@
 #include "examples/tutorial/ranks.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <string_view>
 #include <thread>
 
 #include "relayout/base/text.h"
@@ -77,6 +79,26 @@ int RunThreads(int rank_count, const std::string& log_directory, const RankMain&
 }
 
 #ifdef RELAYOUT_HAS_MPI
+// A collective failed: the ranks can no longer end together, and the first to end ends all.
+bool IsBroken(Comm& comm) {
+  const int group[] = {comm.rank()};
+  const std::string_view nothing[] = {""};
+  return !comm.Exchange(group, nothing, [](size_t, std::string_view) {}).ok();
+}
+
+// One rank says what went wrong: rank 0 what all share, a rank what it alone met with, which begins
+// with its name. Of those that lost another rank, the lowest that still can: the others wait, and
+// are ended by then.
+void Tell(Comm& comm, const Status& status) {
+  if (status.ok()) return;
+  const bool is_mine = status.message().starts_with(Format("rank {}, ", comm.rank()));
+  if (comm.rank() != 0 && !is_mine) {
+    if (!IsBroken(comm)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1000 + 500 * comm.rank()));
+  }
+  Report(status);
+}
+
 Status RunProcess(const Launch& launch, int rank_count, const RankMain& rank_main) {
   auto joined = InitMpi(launch);
   if (!joined.ok()) {
@@ -93,9 +115,7 @@ Status RunProcess(const Launch& launch, int rank_count, const RankMain& rank_mai
     StandardOutput output;
     status = rank_main(comm, output);
   }
-  // A failure that all share is told by rank 0; what one rank alone met with begins with its name.
-  const bool is_mine = status.message().starts_with(Format("rank {}, ", comm.rank()));
-  if (!status.ok() && (comm.rank() == 0 || is_mine)) Report(status);
+  Tell(comm, status);
   return status;
 }
 #endif
